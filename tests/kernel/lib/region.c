@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+/* Registration, and advice by the uverbs method itself. */
+#include <rdma/ib_user_ioctl_cmds.h>
+#include <rdma/ib_user_ioctl_verbs.h>
+#include <rdma/ib_user_verbs.h>
+#include <rdma/rdma_user_ioctl.h>
+#include <sys/ioctl.h>
+
+#include "rig.h"
+
+int rig_try_reg(struct rig *rig, void *addr, size_t len, uint64_t iova, int access, bool odp,
+		struct rig_mr **out)
+{
+	struct rig_mr *mr = calloc(1, sizeof(*mr));
+
+	*out = NULL;
+	if (!mr)
+		return ENOMEM;
+	mr->rig = rig;
+	mr->addr = addr;
+	mr->len = len;
+	mr->iova = iova == RIG_IOVA_SAME ? (uint64_t)(uintptr_t)addr : iova;
+	mr->access = access | (odp ? IBV_ACCESS_ON_DEMAND : 0);
+	mr->odp = odp;
+	errno = 0;
+	mr->mr = ibv_reg_mr_iova(rig->pd, addr, len, mr->iova, (unsigned int)mr->access);
+	if (!mr->mr) {
+		int err = errno ? errno : EIO;
+
+		free(mr);
+		return err;
+	}
+	*out = mr;
+	return 0;
+}
+
+struct rig_mr *rig_reg(struct rig *rig, void *addr, size_t len, uint64_t iova, int access, bool odp)
+{
+	struct rig_mr *mr;
+	int err = rig_try_reg(rig, addr, len, iova, access, odp, &mr);
+
+	if (err)
+		ck_abort_msg("registration of %zu bytes at %p, iova %#jx, access %#x%s: %s", len, addr,
+			     (uintmax_t)iova, (unsigned int)access, odp ? ", on demand" : "",
+			     strerror(err));
+	return mr;
+}
+
+void rig_dereg(struct rig_mr *mr)
+{
+	int err = ibv_dereg_mr(mr->mr);
+
+	if (err)
+		ck_abort_msg("deregistration of %zu bytes at %p: %s", mr->len, mr->addr,
+			     strerror(err));
+	free(mr);
+}
+
+struct rig_span rig_at(const struct rig_mr *mr, uint64_t offset, uint32_t len)
+{
+	return (struct rig_span){
+		.addr = mr->iova + offset,
+		.len = len,
+		.lkey = mr->mr->lkey,
+		.rkey = mr->mr->rkey,
+	};
+}
+
+struct rig_span rig_raw(uint64_t addr, uint32_t len, uint32_t key)
+{
+	return (struct rig_span){ .addr = addr, .len = len, .lkey = key, .rkey = key };
+}
+
+static void set_attr(struct ib_uverbs_attr *attr, uint16_t id, uint16_t len, uint64_t data)
+{
+	*attr = (struct ib_uverbs_attr){
+		.attr_id = id, .len = len, .flags = UVERBS_ATTR_F_MANDATORY, .data = data,
+	};
+}
+
+/* One SGE of 16 bytes is longer than the 8 that travel inside the attribute: always a pointer. */
+static int advise_ioctl(struct rig *rig, uint32_t advice, uint32_t flags, struct ib_uverbs_sge *sge,
+			unsigned int count)
+{
+	struct {
+		struct ib_uverbs_ioctl_hdr hdr;
+		struct ib_uverbs_attr attrs[4];
+	} cmd = {
+		.hdr = {
+			.length = sizeof(cmd),
+			.object_id = UVERBS_OBJECT_MR,
+			.method_id = UVERBS_METHOD_ADVISE_MR,
+			.num_attrs = 4,
+			.driver_id = RDMA_DRIVER_RXE,
+		},
+	};
+
+	set_attr(&cmd.attrs[0], UVERBS_ATTR_ADVISE_MR_PD_HANDLE, 0, rig->pd->handle);
+	set_attr(&cmd.attrs[1], UVERBS_ATTR_ADVISE_MR_ADVICE, sizeof(uint64_t), advice);
+	set_attr(&cmd.attrs[2], UVERBS_ATTR_ADVISE_MR_FLAGS, sizeof(uint32_t), flags);
+	set_attr(&cmd.attrs[3], UVERBS_ATTR_ADVISE_MR_SGE_LIST, (uint16_t)(count * sizeof(*sge)),
+		 (uintptr_t)sge);
+	return ioctl(rig->ctx->cmd_fd, RDMA_VERBS_IOCTL, &cmd) ? errno : 0;
+}
+
+int rig_advise(struct rig *rig, enum ib_uverbs_advise_mr_advice advice, uint32_t flags,
+	       const struct rig_span *list, unsigned int count)
+{
+	struct ibv_sge sge[64];
+	struct ib_uverbs_sge raw[64];
+	unsigned int i;
+	int err;
+
+	if (count > 64)
+		ck_abort_msg("rig_advise: %u spans, 64 at most", count);
+	for (i = 0; i < count; i++) {
+		sge[i] = (struct ibv_sge){ list[i].addr, list[i].len, list[i].lkey };
+		raw[i] = (struct ib_uverbs_sge){
+			.addr = list[i].addr, .length = list[i].len, .lkey = list[i].lkey,
+		};
+	}
+	err = ibv_advise_mr(rig->pd, (enum ibv_advise_mr_advice)advice, flags, sge, count);
+	if (err == EOPNOTSUPP)
+		err = advise_ioctl(rig, advice, flags, raw, count);
+	return err;
+}
