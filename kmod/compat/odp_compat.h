@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB */
+/*
+ * Kernel differences, all of them: what build.sh found out by compiling
+ * compat/probe_*.c, turned into names that the binding uses.
+ */
+#ifndef ODP_COMPAT_H
+#define ODP_COMPAT_H
+
+#include "odp_compat_config.h"
+
+#include "rxe.h"
+#include "rxe_loc.h"
+
+/* Atomics return an int on some kernels, an enum resp_states on others. */
+typedef typeof(rxe_mr_do_atomic_write(NULL, 0, 0)) rxe_resp_state_t;
+
+/* ->reg_user_mr() has grown a DMA handle. */
+#ifdef ODP_HAVE_REG_USER_MR_DMAH
+#define ODP_REG_DMAH_PARAM	struct ib_dmah *dmah,
+#define ODP_REG_DMAH_ARG	dmah,
+#else
+#define ODP_REG_DMAH_PARAM
+#define ODP_REG_DMAH_ARG
+#endif
+
+/* Capability bits that older kernels have no name for are not advertised. */
+#ifdef ODP_HAVE_ODP_CAP_FLUSH
+#define ODP_CAP_FLUSH_ATOMIC_WRITE \
+	(IB_ODP_SUPPORT_FLUSH | IB_ODP_SUPPORT_ATOMIC_WRITE)
+#else
+#define ODP_CAP_FLUSH_ATOMIC_WRITE	0
+#endif
+
+/*
+ * Stock code that takes down a region whose registration failed destroys its
+ * page list, where that is an xarray.
+ */
+static inline void rxe_odp_mr_init_pages(struct rxe_mr *mr)
+{
+#ifdef ODP_HAVE_MR_PAGE_LIST
+	xa_init(&mr->page_list);
+#endif
+}
+
+#endif /* ODP_COMPAT_H */

@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB */
+/*
+ * rdma_odp - on-demand paging of user memory for software RDMA devices
+ *
+ * The engine gives a driver access to a range of a process's address space
+ * without pinning it.  It knows mm and pages; it knows nothing of verbs, keys
+ * or queue pairs: those are the driver's (the "binding").
+ *
+ * Addresses are user virtual addresses of the owner, lengths are in bytes and
+ * 64 bit wide.  Functions return 0 or a negative errno.  Unless a function
+ * says otherwise it may sleep and must be called from process context with no
+ * spinlock held.
+ *
+ * Error codes of the access functions:
+ *
+ *	-EINVAL		[va, va + len) is not inside the region
+ *	-EACCES		a write to a region that does not grant it
+ *	-EFAULT		the owner's memory map forbids the access
+ *	-EHWPOISON	the memory is poisoned
+ *	-ESRCH		the owner has exited or exec'ed
+ *	-ESHUTDOWN	the region is being deregistered
+ *	-ENOMEM		memory stayed short for longer than the engine waits
+ */
+#ifndef RDMA_ODP_H
+#define RDMA_ODP_H
+
+#include <linux/types.h>
+#include <linux/spinlock.h>
+
+struct odp_region;
+
+/**
+ * struct odp_region_attr - what a region covers and grants
+ * @start:	first user virtual address; any alignment
+ * @length:	length in bytes, not 0; @start + @length must not pass the end of
+ *		the user address space
+ * @writable:	the region grants writes; without it every write, atomic and
+ *		write prefetch is refused, whatever the owner's mapping allows
+ * @atomic_lock: optional lock, taken around every 64-bit atomic; for drivers
+ *		that make atomics on their other memory types under a lock
+ */
+struct odp_region_attr {
+	unsigned long	start;
+	u64		length;
+	bool		writable;
+	spinlock_t	*atomic_lock;
+};
+
+/**
+ * enum odp_prefetch_flags - how odp_region_prefetch() works
+ * @ODP_PREFETCH_WRITE:		make the pages writable through the region
+ * @ODP_PREFETCH_NO_FAULT:	translate only what the owner has mapped already
+ * @ODP_PREFETCH_ASYNC:		return at once, report no error
+ */
+enum odp_prefetch_flags {
+	ODP_PREFETCH_WRITE	= 1U << 0,
+	ODP_PREFETCH_NO_FAULT	= 1U << 1,
+	ODP_PREFETCH_ASYNC	= 1U << 2,
+};
+
+struct odp_region *odp_region_create(const struct odp_region_attr *attr);
+void odp_region_kill(struct odp_region *region);
+void odp_region_revive(struct odp_region *region);
+void odp_region_destroy(struct odp_region *region);
+
+int odp_region_read(struct odp_region *region, u64 va, void *buf, size_t len);
+int odp_region_write(struct odp_region *region, u64 va, const void *buf,
+		     size_t len);
+int odp_region_cmpxchg64(struct odp_region *region, u64 va, u64 compare,
+			 u64 swap, u64 *orig);
+int odp_region_fetch_add64(struct odp_region *region, u64 va, u64 add,
+			   u64 *orig);
+int odp_region_store64(struct odp_region *region, u64 va, u64 value);
+int odp_region_flush_persistent(struct odp_region *region, u64 va, u64 len);
+int odp_region_prefetch(struct odp_region *region, u64 va, u64 len,
+			unsigned int flags);
+
+#endif /* RDMA_ODP_H */

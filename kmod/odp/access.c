@@ -1,0 +1,386 @@
+// SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+/*
+ * Access: what a driver does to the memory of a region
+ *
+ * Every access goes page by page: find the entry, use the page under the
+ * leaf's read lock, or fault it in and look again.  The path of a page that is
+ * there takes RCU and one read lock of the 2 MiB it touches, allocates nothing
+ * and sleeps nowhere.
+ *
+ * Dirty.  A page may be writable and clean in the owner's page tables (swapped
+ * in by a read, MADV_FREE), so the folio is marked dirty when it is first
+ * written through an entry, and the entry remembers that.  Whatever cleans a
+ * folio (writeback, reclaim, MADV_FREE) invalidates its mappings first, which
+ * takes the entry and its memory of dirtiness away:
+ *
+ *	write				cleaning
+ *	-----				--------
+ *	read_lock(leaf)
+ *	  entry not dirty: mark the
+ *	  folio dirty, then the entry
+ *	  copy				invalidate: waits for the copy,
+ *	read_unlock(leaf)		  clears the entry
+ *					clear the folio's dirty flag, write out
+ *	read_lock(leaf)			  (and what the copy wrote is in there)
+ *	  absent: fault, new entry,
+ *	  not dirty: mark again
+ *
+ * folio_mark_dirty() is called with a spinlock held and without the folio
+ * lock, as zap does it under the page table lock: the mapping of the folio
+ * cannot go away before our entry does.
+ */
+#include <linux/highmem.h>
+#include <linux/ioport.h>
+#include <linux/io.h>
+#include <linux/libnvdimm.h>
+#include <linux/mm.h>
+#include <linux/sched/signal.h>
+
+#include "odp.h"
+
+enum odp_op_type {
+	ODP_OP_READ,
+	ODP_OP_WRITE,
+	ODP_OP_CMPXCHG,
+	ODP_OP_FETCH_ADD,
+	ODP_OP_STORE,
+	ODP_OP_FLUSH,
+};
+
+struct odp_op {
+	enum odp_op_type	type;
+	void			*buf;		/* READ, WRITE */
+	u64			arg;		/* swap, add or value */
+	u64			orig;		/* in: compare, out: old value */
+	spinlock_t		*lock;
+};
+
+static bool odp_page_is_pmem(struct page *page)
+{
+	return region_intersects(page_to_phys(page), PAGE_SIZE, IORESOURCE_MEM,
+				 IORES_DESC_PERSISTENT_MEMORY) ==
+	       REGION_INTERSECTS;
+}
+
+static void odp_op_atomic(struct odp_op *op, u64 *ptr)
+{
+	if (op->lock)
+		spin_lock_bh(op->lock);
+	if (op->type == ODP_OP_CMPXCHG)
+		op->orig = cmpxchg(ptr, op->orig, op->arg);
+	else
+		op->orig = atomic64_fetch_add(op->arg, (atomic64_t *)ptr);
+	if (op->lock)
+		spin_unlock_bh(op->lock);
+}
+
+/* Do @op on @len bytes at @offset of @page, which does not go away meanwhile. */
+static int odp_op_page(struct odp_op *op, struct page *page,
+		       unsigned int offset, unsigned int len)
+{
+	void *kaddr = kmap_local_page(page);
+	int ret = 0;
+
+	switch (op->type) {
+	case ODP_OP_READ:
+		memcpy(op->buf, kaddr + offset, len);
+		op->buf += len;
+		break;
+	case ODP_OP_WRITE:
+		memcpy(kaddr + offset, op->buf, len);
+		op->buf += len;
+		break;
+	case ODP_OP_CMPXCHG:
+	case ODP_OP_FETCH_ADD:
+		odp_op_atomic(op, kaddr + offset);
+		break;
+	case ODP_OP_STORE:
+		/* After everything that came before it in the queue pair. */
+		smp_store_release((u64 *)(kaddr + offset), op->arg);
+		break;
+	case ODP_OP_FLUSH:
+		if (odp_page_is_pmem(page))
+			arch_wb_cache_pmem(kaddr + offset, len);
+		else
+			ret = -EINVAL;
+		break;
+	}
+	kunmap_local(kaddr);
+	return ret;
+}
+
+static unsigned long *odp_leaf_lookup(struct odp_leaf *leaf, unsigned long va,
+				      unsigned long *pfn)
+{
+	unsigned int slot = odp_entry_slot(va);
+
+	if (leaf->huge) {
+		*pfn = (leaf->huge >> ODP_ENTRY_PFN_SHIFT) + slot;
+		return &leaf->huge;
+	}
+	if (!leaf->entry)
+		return NULL;
+	*pfn = leaf->entry[slot] >> ODP_ENTRY_PFN_SHIFT;
+	return &leaf->entry[slot];
+}
+
+static int odp_leaf_op(struct odp_leaf *leaf, struct odp_op *op,
+		       unsigned long va, unsigned int len, bool write)
+{
+	unsigned long need = ODP_ENTRY_PRESENT | (write ? ODP_ENTRY_WRITE : 0);
+	unsigned long *entry, pfn = 0;
+	int ret = -EAGAIN;
+
+	read_lock(&leaf->lock);
+	entry = odp_leaf_lookup(leaf, va, &pfn);
+	if (!entry || (READ_ONCE(*entry) & need) != need)
+		goto out;
+	/* Other readers may mark it at the same time: atomic, idempotent. */
+	if (write && !test_bit(ODP_ENTRY_DIRTY_BIT, entry)) {
+		folio_mark_dirty(page_folio(pfn_to_page(pfn)));
+		set_bit(ODP_ENTRY_DIRTY_BIT, entry);
+	}
+	ret = odp_op_page(op, pfn_to_page(pfn), offset_in_page(va), len);
+out:
+	read_unlock(&leaf->lock);
+	return ret;
+}
+
+/* Do @op on a piece of one page.  Return: -EAGAIN when it must be faulted. */
+static int odp_try_op(struct odp_region *region, struct odp_op *op,
+		      unsigned long va, unsigned int len, bool write)
+{
+	struct odp_window *window;
+	struct odp_leaf *leaf;
+	int ret = -EAGAIN;
+
+	rcu_read_lock();
+	window = xa_load(&region->windows, va >> ODP_WINDOW_SHIFT);
+	if (window) {
+		leaf = rcu_dereference(window->leaf[odp_leaf_slot(va)]);
+		if (leaf)
+			ret = odp_leaf_op(leaf, op, va, len, write);
+	}
+	rcu_read_unlock();
+	return ret;
+}
+
+static int odp_check(const struct odp_region *region, u64 va, u64 len,
+		     bool write)
+{
+	if (va < region->start || len > region->length ||
+	    va - region->start > region->length - len)
+		return -EINVAL;
+	if (write && !region->writable)
+		return -EACCES;
+	return 0;
+}
+
+static int odp_access(struct odp_region *region, struct odp_op *op, u64 va,
+		      u64 len, bool write)
+{
+	unsigned int bytes;
+	int ret;
+
+	ret = odp_check(region, va, len, write);
+	if (ret)
+		return ret;
+
+	while (len) {
+		if (unlikely(odp_region_dead(region)))
+			return -ESHUTDOWN;
+		bytes = min_t(u64, len, PAGE_SIZE - offset_in_page(va));
+		ret = odp_try_op(region, op, va, bytes, write);
+		if (ret == -EAGAIN) {
+			/* The page may be gone again when we look: so loop. */
+			ret = odp_fault(region, va, min_t(u64, len, SZ_2M),
+					write ? ODP_FAULT_WRITE : 0);
+			if (ret)
+				return ret;
+			cond_resched();
+			continue;
+		}
+		if (ret)
+			return ret;
+		va += bytes;
+		len -= bytes;
+	}
+	return 0;
+}
+
+/**
+ * odp_region_read - copy from the region's memory
+ * @region: the region
+ * @va: user virtual address to read from
+ * @buf: kernel buffer of @len bytes
+ * @len: bytes to copy; 0 is allowed and only checks nothing is out of range
+ *
+ * Context: process context, sleeps when a page must be faulted in.
+ * Return: 0 or an error listed in rdma_odp.h; @buf is then partly written.
+ */
+int odp_region_read(struct odp_region *region, u64 va, void *buf, size_t len)
+{
+	struct odp_op op = { .type = ODP_OP_READ, .buf = buf };
+
+	return odp_access(region, &op, va, len, false);
+}
+EXPORT_SYMBOL_GPL(odp_region_read);
+
+/**
+ * odp_region_write - copy to the region's memory
+ * @region: the region
+ * @va: user virtual address to write to
+ * @buf: kernel buffer of @len bytes
+ * @len: bytes to copy
+ *
+ * The pages written are marked dirty.
+ *
+ * Context: process context, sleeps when a page must be faulted in.
+ * Return: 0 or an error listed in rdma_odp.h; the memory before the failing
+ * page is then written.
+ */
+int odp_region_write(struct odp_region *region, u64 va, const void *buf,
+		     size_t len)
+{
+	struct odp_op op = { .type = ODP_OP_WRITE, .buf = (void *)buf };
+
+	return odp_access(region, &op, va, len, true);
+}
+EXPORT_SYMBOL_GPL(odp_region_write);
+
+/**
+ * odp_region_cmpxchg64 - 64-bit compare and swap
+ * @region: the region
+ * @va: user virtual address, a multiple of 8
+ * @compare: value to compare with
+ * @swap: value to store when equal
+ * @orig: where the old value goes
+ *
+ * Atomic against the CPUs and, through attr.atomic_lock, against the driver's
+ * own atomics.
+ *
+ * Context: process context, sleeps when the page must be faulted in.
+ * Return: 0 or an error listed in rdma_odp.h; -EINVAL also for a misaligned @va.
+ */
+int odp_region_cmpxchg64(struct odp_region *region, u64 va, u64 compare,
+			 u64 swap, u64 *orig)
+{
+	struct odp_op op = {
+		.type = ODP_OP_CMPXCHG,
+		.arg = swap,
+		.orig = compare,
+		.lock = region->atomic_lock,
+	};
+	int ret;
+
+	if (!IS_ALIGNED(va, sizeof(u64)))
+		return -EINVAL;
+	ret = odp_access(region, &op, va, sizeof(u64), true);
+	if (!ret)
+		*orig = op.orig;
+	return ret;
+}
+EXPORT_SYMBOL_GPL(odp_region_cmpxchg64);
+
+/**
+ * odp_region_fetch_add64 - 64-bit fetch and add
+ * @region: the region
+ * @va: user virtual address, a multiple of 8
+ * @add: value to add, wraps
+ * @orig: where the old value goes
+ *
+ * Context, return and atomicity: as odp_region_cmpxchg64().
+ */
+int odp_region_fetch_add64(struct odp_region *region, u64 va, u64 add,
+			   u64 *orig)
+{
+	struct odp_op op = {
+		.type = ODP_OP_FETCH_ADD,
+		.arg = add,
+		.lock = region->atomic_lock,
+	};
+	int ret;
+
+	if (!IS_ALIGNED(va, sizeof(u64)))
+		return -EINVAL;
+	ret = odp_access(region, &op, va, sizeof(u64), true);
+	if (!ret)
+		*orig = op.orig;
+	return ret;
+}
+EXPORT_SYMBOL_GPL(odp_region_fetch_add64);
+
+/**
+ * odp_region_store64 - 8-byte atomic write
+ * @region: the region
+ * @va: user virtual address, a multiple of 8
+ * @value: what to store
+ *
+ * No reader sees a part of @value, nor @value before what was written earlier.
+ *
+ * Context: process context, sleeps when the page must be faulted in.
+ * Return: 0 or an error listed in rdma_odp.h; -EINVAL also for a misaligned @va.
+ */
+int odp_region_store64(struct odp_region *region, u64 va, u64 value)
+{
+	struct odp_op op = { .type = ODP_OP_STORE, .arg = value };
+
+	if (!IS_ALIGNED(va, sizeof(u64)))
+		return -EINVAL;
+	return odp_access(region, &op, va, sizeof(u64), true);
+}
+EXPORT_SYMBOL_GPL(odp_region_store64);
+
+/**
+ * odp_region_flush_persistent - write back CPU caches to persistent memory
+ * @region: the region
+ * @va: first user virtual address
+ * @len: bytes
+ *
+ * What is not mapped at the moment is faulted in for reading: data written
+ * through an earlier mapping may still be in the caches.
+ *
+ * Context: process context, sleeps when a page must be faulted in.
+ * Return: 0 or an error listed in rdma_odp.h; -EINVAL also when a page is not
+ * persistent memory, as nothing can be promised for it.
+ */
+int odp_region_flush_persistent(struct odp_region *region, u64 va, u64 len)
+{
+	struct odp_op op = { .type = ODP_OP_FLUSH };
+
+	return odp_access(region, &op, va, len, false);
+}
+EXPORT_SYMBOL_GPL(odp_region_flush_persistent);
+
+/**
+ * odp_region_prefetch - translate pages before they are needed
+ * @region: the region
+ * @va: first user virtual address
+ * @len: bytes, not 0
+ * @flags: ODP_PREFETCH_*
+ *
+ * Context: process context; sleeps until the pages are there unless
+ * ODP_PREFETCH_ASYNC is given.  A signal that kills the caller ends the wait.
+ * Return: 0 or an error listed in rdma_odp.h; -EINTR when killed.  With
+ * ODP_PREFETCH_ASYNC only argument errors and -ENOMEM.
+ */
+int odp_region_prefetch(struct odp_region *region, u64 va, u64 len,
+			unsigned int flags)
+{
+	unsigned int fault = ODP_FAULT_PREFETCH;
+	int ret;
+
+	if (!len)
+		return -EINVAL;
+	ret = odp_check(region, va, len, flags & ODP_PREFETCH_WRITE);
+	if (ret)
+		return ret;
+	if (flags & ODP_PREFETCH_WRITE)
+		fault |= ODP_FAULT_WRITE;
+	if (flags & ODP_PREFETCH_NO_FAULT)
+		fault |= ODP_FAULT_SNAPSHOT;
+	if (flags & ODP_PREFETCH_ASYNC)
+		return odp_fault_async(region, va, len, fault);
+	return odp_fault(region, va, len, fault);
+}
+EXPORT_SYMBOL_GPL(odp_region_prefetch);

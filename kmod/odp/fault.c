@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+/*
+ * Fault requests: who waits for a page, and who does not
+ *
+ * A page that the owner has mapped is translated in the caller's context.
+ * Anything slower is done by the engine's work queue, because the caller (a
+ * driver's packet worker) holds references to the driver's objects, and a
+ * fault may take as long as the owner's disk or userfaultfd handler pleases.
+ * The caller waits for the request or for the end of the region, whichever
+ * comes first, and then lets go:
+ *
+ *	caller			work			deregistration
+ *	------			----			--------------
+ *	queue, wait
+ *				populate ... slow
+ *							kill: dead, wake up
+ *	returns -ESHUTDOWN
+ *	drops the driver's
+ *	reference					waits for that: done
+ *				... done, wakes nobody,
+ *				puts the region
+ *
+ * The request is counted: one reference of the caller's, one of the work's.
+ */
+#include <linux/sched/signal.h>
+#include <linux/slab.h>
+
+#include "odp.h"
+
+static void odp_fault_release(struct kref *kref)
+{
+	kfree(container_of(kref, struct odp_fault, kref));
+}
+
+static void odp_fault_put(struct odp_fault *fault)
+{
+	kref_put(&fault->kref, odp_fault_release);
+}
+
+static void odp_fault_work(struct work_struct *work)
+{
+	struct odp_fault *fault = container_of(work, struct odp_fault, work);
+	struct odp_region *region = fault->region;
+
+	if (odp_region_dead(region))
+		fault->ret = -ESHUTDOWN;
+	else
+		fault->ret = odp_populate(region, fault->start, fault->end,
+					  fault->flags);
+
+	/* Pairs with the acquire in odp_fault_finished(). */
+	smp_store_release(&fault->done, true);
+	wake_up_all(&fault->wait);
+
+	spin_lock(&region->fault_lock);
+	list_del(&fault->list);
+	spin_unlock(&region->fault_lock);
+
+	odp_fault_put(fault);
+	atomic_long_dec(&odp_gauges.faults);
+	odp_region_put(region);
+}
+
+/* Queue a request; the caller has a reference to what is returned. */
+static struct odp_fault *odp_fault_start(struct odp_region *region,
+					 unsigned long va, u64 len,
+					 unsigned int flags)
+{
+	struct odp_fault *fault;
+
+	fault = kzalloc(sizeof(*fault), GFP_KERNEL);
+	if (!fault)
+		return NULL;
+	kref_init(&fault->kref);
+	kref_get(&fault->kref);
+	INIT_WORK(&fault->work, odp_fault_work);
+	init_waitqueue_head(&fault->wait);
+	fault->start = va & PAGE_MASK;
+	fault->end = PAGE_ALIGN(va + len);
+	fault->flags = flags;
+	odp_region_get(region);
+	fault->region = region;
+
+	spin_lock(&region->fault_lock);
+	list_add_tail(&fault->list, &region->faults);
+	spin_unlock(&region->fault_lock);
+
+	atomic_long_inc(&odp_gauges.faults);
+	queue_work(odp_wq, &fault->work);
+	return fault;
+}
+
+static bool odp_fault_finished(struct odp_fault *fault)
+{
+	return smp_load_acquire(&fault->done);
+}
+
+static void odp_fault_account(struct odp_region *region, unsigned long va,
+			      u64 len, unsigned int flags)
+{
+	if (flags & ODP_FAULT_PREFETCH)
+		odp_count(region, ODP_STAT_PREFETCH,
+			  (PAGE_ALIGN(va + len) - (va & PAGE_MASK)) >> PAGE_SHIFT);
+	else
+		odp_count(region, ODP_STAT_FAULTS, 1);
+}
+
+/*
+ * Translate [@va, @va + @len), which lies in the region, and wait for it.
+ * Return: 0 or an error listed in rdma_odp.h, -EINTR when the caller is killed.
+ */
+int odp_fault(struct odp_region *region, unsigned long va, u64 len,
+	      unsigned int flags)
+{
+	struct odp_fault *fault;
+	int ret;
+
+	odp_fault_account(region, va, len, flags);
+	if (odp_populate_mapped(region, va & PAGE_MASK, PAGE_ALIGN(va + len),
+				flags))
+		return 0;
+
+	fault = odp_fault_start(region, va, len, flags);
+	if (!fault)
+		return -ENOMEM;
+
+	ret = wait_event_killable(fault->wait, odp_fault_finished(fault) ||
+						odp_region_dead(region));
+	if (odp_fault_finished(fault))
+		ret = fault->ret;
+	else if (odp_region_dead(region))
+		ret = -ESHUTDOWN;
+	else if (ret)
+		ret = -EINTR;
+	odp_fault_put(fault);
+	return ret;
+}
+
+/* The same without waiting.  Return: 0 or -ENOMEM. */
+int odp_fault_async(struct odp_region *region, unsigned long va, u64 len,
+		    unsigned int flags)
+{
+	struct odp_fault *fault;
+
+	odp_fault_account(region, va, len, flags);
+	fault = odp_fault_start(region, va, len, flags);
+	if (!fault)
+		return -ENOMEM;
+	odp_fault_put(fault);
+	return 0;
+}

@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+/*
+ * Regions: creation, end of life
+ *
+ * A region is O(1) to make whatever its length: nothing is mapped, looked at
+ * or subscribed to until the first access.
+ *
+ * Life and death.  The driver's reference is dropped by odp_region_destroy().
+ * Every fault request in flight has one of its own, so a fault that waits for
+ * a slow disk or a userfaultfd handler keeps the region's memory, never the
+ * driver's object, alive:
+ *
+ *	deregistration			fault in flight
+ *	--------------			---------------
+ *					handle_mm_fault() ... waits ...
+ *	odp_region_kill()
+ *	  dead = true
+ *	  wake up whoever waits		the waiter returns -ESHUTDOWN
+ *	odp_region_destroy()
+ *	  put
+ *	returns
+ *					... the page arrives
+ *					region is dead: installs nothing
+ *					put: last one, tears the windows down
+ */
+#include <linux/sched/mm.h>
+#include <linux/slab.h>
+#include <linux/uaccess.h>
+
+#include "odp.h"
+
+void odp_region_get(struct odp_region *region)
+{
+	kref_get(&region->kref);
+}
+
+static void odp_region_release(struct kref *kref)
+{
+	struct odp_region *region = container_of(kref, struct odp_region, kref);
+
+	/* From here on no work can be queued again, by callbacks either. */
+	disable_delayed_work_sync(&region->reap);
+	odp_windows_destroy(region);
+	xa_destroy(&region->windows);
+	mmdrop(region->mm);
+	atomic_long_dec(&odp_gauges.regions);
+	kfree(region);
+}
+
+/* May sleep: the last reference removes the region's notifiers. */
+void odp_region_put(struct odp_region *region)
+{
+	kref_put(&region->kref, odp_region_release);
+}
+
+/**
+ * odp_region_create - make a region of the calling process's memory
+ * @attr: what it covers and grants
+ *
+ * The region belongs to the mm of the caller for all its life.  The memory is
+ * neither touched nor looked at: whether an access is allowed is decided when
+ * it happens.
+ *
+ * Context: process context of the owner, may sleep.
+ * Return: the region, or an ERR_PTR: -EINVAL for a length of 0 or a range that
+ * wraps, -EFAULT for addresses that are not the user's, -ENOMEM.
+ */
+struct odp_region *odp_region_create(const struct odp_region_attr *attr)
+{
+	struct odp_region *region;
+	u64 end;
+
+	if (!current->mm || !attr->length ||
+	    check_add_overflow((u64)attr->start, attr->length, &end) ||
+	    PAGE_ALIGN(end) < end)
+		return ERR_PTR(-EINVAL);
+	if (end > TASK_SIZE)
+		return ERR_PTR(-EFAULT);
+
+	region = kzalloc(sizeof(*region), GFP_KERNEL_ACCOUNT);
+	if (!region)
+		return ERR_PTR(-ENOMEM);
+
+	kref_init(&region->kref);
+	region->mm = current->mm;
+	mmgrab(region->mm);
+	region->start = attr->start;
+	region->length = attr->length;
+	region->writable = attr->writable;
+	region->atomic_lock = attr->atomic_lock;
+	xa_init_flags(&region->windows, XA_FLAGS_ACCOUNT);
+	spin_lock_init(&region->fault_lock);
+	INIT_LIST_HEAD(&region->faults);
+	INIT_DELAYED_WORK(&region->reap, odp_windows_reap);
+	atomic_long_inc(&odp_gauges.regions);
+	return region;
+}
+EXPORT_SYMBOL_GPL(odp_region_create);
+
+/**
+ * odp_region_kill - refuse all further access and wake up who waits
+ * @region: the region
+ *
+ * Every access that waits for a fault returns -ESHUTDOWN now, every later one
+ * fails the same way.  Copies under way finish.  Call it before waiting for
+ * the users of the driver's object.
+ *
+ * Context: process context, does not sleep.
+ */
+void odp_region_kill(struct odp_region *region)
+{
+	struct odp_fault *fault;
+
+	WRITE_ONCE(region->dead, true);
+	spin_lock(&region->fault_lock);
+	list_for_each_entry(fault, &region->faults, list)
+		wake_up_all(&fault->wait);
+	spin_unlock(&region->fault_lock);
+}
+EXPORT_SYMBOL_GPL(odp_region_kill);
+
+/**
+ * odp_region_revive - take odp_region_kill() back
+ * @region: a killed region that the driver could not deregister after all
+ *
+ * Context: any.
+ */
+void odp_region_revive(struct odp_region *region)
+{
+	WRITE_ONCE(region->dead, false);
+}
+EXPORT_SYMBOL_GPL(odp_region_revive);
+
+/**
+ * odp_region_destroy - give the driver's reference back
+ * @region: the region; not to be used afterwards
+ *
+ * The driver guarantees that no access function runs or will run on @region.
+ * Does not wait for faults in flight: the last of them frees the region.  They
+ * touch nothing but the owner's page tables.
+ *
+ * Context: process context, may sleep.
+ */
+void odp_region_destroy(struct odp_region *region)
+{
+	odp_region_kill(region);
+	odp_region_put(region);
+}
+EXPORT_SYMBOL_GPL(odp_region_destroy);

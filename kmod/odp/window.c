@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+/*
+ * Windows: which parts of a region the kernel tells us about
+ *
+ * A window subscribes to 64 MiB of the owner's address space.  It is made by
+ * the first fault in it, so an untouched region costs nothing, and an
+ * invalidation elsewhere neither calls us nor restarts a fault here.
+ *
+ * A window is looked up under RCU by accesses and held through window->users
+ * by faults.  The reaper takes it when it is empty and nobody faults in it:
+ *
+ *	reaper				fault
+ *	------				-----
+ *	cmpxchg(users, 0, INT_MIN)	inc_unless_negative(users)
+ *	  one of the two wins; the loser of the right column makes a new
+ *	  window when the old one has left the xarray
+ *	look for entries again: users is frozen, so none can be added
+ *	xa_erase()
+ *	notifier_remove()		waits for callbacks in flight
+ *	kfree_rcu()			accesses that still look see no leaf
+ */
+#include <linux/sched.h>
+#include <linux/sched/mm.h>
+#include <linux/slab.h>
+
+#include "odp.h"
+
+/* How long something stays empty before its memory is given back. */
+#define ODP_REAP_DELAY		HZ
+
+static struct odp_window *odp_window_create(struct odp_region *region,
+					    unsigned long index)
+{
+	unsigned long first = index << ODP_WINDOW_SHIFT;
+	unsigned long start, end;
+	struct odp_window *window;
+	int ret;
+
+	start = max(first, region->start & PAGE_MASK);
+	end = min_t(u64, first + ODP_WINDOW_SIZE,
+		    PAGE_ALIGN(region->start + region->length));
+
+	window = kzalloc(sizeof(*window), GFP_KERNEL_ACCOUNT);
+	if (!window)
+		return ERR_PTR(-ENOMEM);
+	window->region = region;
+	spin_lock_init(&window->lock);
+	atomic_set(&window->users, 1);
+
+	ret = mmu_interval_notifier_insert(&window->notifier, region->mm, start,
+					   end - start, &odp_notifier_ops);
+	if (ret)
+		goto err_free;
+
+	/*
+	 * Two faults may race to make the same window.  Both subscribe, one
+	 * enters the xarray, the other one goes back and uses that.
+	 */
+	ret = xa_insert(&region->windows, index, window, GFP_KERNEL_ACCOUNT);
+	if (ret)
+		goto err_remove;
+	atomic_long_inc(&odp_gauges.windows);
+	return window;
+
+err_remove:
+	mmu_interval_notifier_remove(&window->notifier);
+err_free:
+	kfree(window);
+	return ERR_PTR(ret);
+}
+
+/*
+ * Find the window of @va and hold it against the reaper; make it when @create.
+ * With @create the caller holds a reference to the owner's address space
+ * (mmget) and may sleep.  Return: the window, NULL or an ERR_PTR.
+ */
+struct odp_window *odp_window_get(struct odp_region *region, unsigned long va,
+				  bool create)
+{
+	unsigned long index = va >> ODP_WINDOW_SHIFT;
+	struct odp_window *window;
+
+	for (;;) {
+		rcu_read_lock();
+		window = xa_load(&region->windows, index);
+		if (window && !atomic_inc_unless_negative(&window->users))
+			window = NULL;
+		rcu_read_unlock();
+		if (window || !create)
+			return window;
+
+		window = odp_window_create(region, index);
+		if (!IS_ERR(window) || PTR_ERR(window) != -EBUSY)
+			return window;
+		cond_resched();
+	}
+}
+
+void odp_window_put(struct odp_window *window)
+{
+	atomic_dec(&window->users);
+}
+
+static bool odp_window_try_reap(struct odp_window *window, unsigned long index)
+{
+	struct odp_region *region = window->region;
+
+	if (atomic_cmpxchg(&window->users, 0, INT_MIN))
+		return false;
+	if (!odp_table_trim(window)) {
+		atomic_set(&window->users, 0);
+		return false;
+	}
+
+	xa_erase(&region->windows, index);
+	mmu_interval_notifier_remove(&window->notifier);
+	kfree_rcu(window, rcu);
+	atomic_long_dec(&odp_gauges.windows);
+	return true;
+}
+
+/* Work function: give back what has become empty. */
+void odp_windows_reap(struct work_struct *work)
+{
+	struct odp_region *region = container_of(to_delayed_work(work),
+						 struct odp_region, reap);
+	struct odp_window *window;
+	unsigned long index;
+	bool again = false;
+
+	/*
+	 * This work is the only one that removes windows while the region
+	 * lives, so a window found here stays until we reap it.
+	 */
+	xa_for_each_marked(&region->windows, index, window, ODP_WINDOW_REAP) {
+		xa_clear_mark(&region->windows, index, ODP_WINDOW_REAP);
+		if (odp_table_trim(window) &&
+		    !odp_window_try_reap(window, index)) {
+			/* A fault is inside and may leave it empty. */
+			xa_set_mark(&region->windows, index, ODP_WINDOW_REAP);
+			again = true;
+		}
+		cond_resched();
+	}
+	if (again)
+		queue_delayed_work(odp_wq, &region->reap, ODP_REAP_DELAY);
+}
+
+/* Last reference: nobody looks any more, only callbacks may still come. */
+void odp_windows_destroy(struct odp_region *region)
+{
+	struct odp_window *window;
+	unsigned long index;
+
+	xa_for_each(&region->windows, index, window) {
+		xa_erase(&region->windows, index);
+		mmu_interval_notifier_remove(&window->notifier);
+		odp_table_free(window);
+		kfree(window);
+		atomic_long_dec(&odp_gauges.windows);
+		cond_resched();
+	}
+}

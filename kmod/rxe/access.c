@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+/*
+ * What rxe does to memory: on-demand regions go to the engine, the rest to the
+ * stock code
+ *
+ * All of these run in rxe's workers, in process context.  Key, protection
+ * domain and access rights have been checked by stock code; the engine checks
+ * the range and the right to write once more, in 64 bits.
+ */
+#include "binding.h"
+
+static int rxe_odp_copy(struct odp_region *region, struct rxe_mr *mr, u64 iova,
+			void *addr, unsigned int length,
+			enum rxe_mr_copy_dir dir)
+{
+	u64 va = rxe_odp_va(mr, iova);
+
+	if (dir == RXE_TO_MR_OBJ)
+		return odp_region_write(region, va, addr, length);
+	return odp_region_read(region, va, addr, length);
+}
+
+int rxe_mr_copy(struct rxe_mr *mr, u64 iova, void *addr, unsigned int length,
+		enum rxe_mr_copy_dir dir)
+{
+	struct odp_region *region = mr ? rxe_odp_region(mr) : NULL;
+
+	if (!region)
+		return rxe_mr_copy_pinned(mr, iova, addr, length, dir);
+	if (!length)
+		return 0;
+	return rxe_odp_copy(region, mr, iova, addr, length, dir);
+}
+
+static rxe_resp_state_t rxe_odp_atomic(struct odp_region *region,
+				       struct rxe_mr *mr, u64 iova, int opcode,
+				       u64 compare, u64 swap_add,
+				       u64 *orig_val)
+{
+	u64 va = rxe_odp_va(mr, iova);
+	int ret;
+
+	if (mr->state != RXE_MR_STATE_VALID)
+		return RESPST_ERR_RKEY_VIOLATION;
+	if (!IS_ALIGNED(va, sizeof(u64)))
+		return RESPST_ERR_MISALIGNED_ATOMIC;
+
+	if (opcode == IB_OPCODE_RC_COMPARE_SWAP)
+		ret = odp_region_cmpxchg64(region, va, compare, swap_add,
+					   orig_val);
+	else
+		ret = odp_region_fetch_add64(region, va, swap_add, orig_val);
+	return ret ? RESPST_ERR_RKEY_VIOLATION : RESPST_NONE;
+}
+
+rxe_resp_state_t rxe_mr_do_atomic_op(struct rxe_mr *mr, u64 iova, int opcode,
+				     u64 compare, u64 swap_add, u64 *orig_val)
+{
+	struct odp_region *region = rxe_odp_region(mr);
+
+	if (!region)
+		return rxe_mr_do_atomic_op_pinned(mr, iova, opcode, compare,
+						  swap_add, orig_val);
+	return rxe_odp_atomic(region, mr, iova, opcode, compare, swap_add,
+			      orig_val);
+}
+
+static rxe_resp_state_t rxe_odp_store(struct odp_region *region,
+				      struct rxe_mr *mr, u64 iova, u64 value)
+{
+	u64 va = rxe_odp_va(mr, iova);
+
+	if (mr->state != RXE_MR_STATE_VALID)
+		return RESPST_ERR_RKEY_VIOLATION;
+	if (!IS_ALIGNED(va, sizeof(u64)))
+		return RESPST_ERR_MISALIGNED_ATOMIC;
+	return odp_region_store64(region, va, value) ?
+		RESPST_ERR_RKEY_VIOLATION : RESPST_NONE;
+}
+
+rxe_resp_state_t rxe_mr_do_atomic_write(struct rxe_mr *mr, u64 iova, u64 value)
+{
+	struct odp_region *region = rxe_odp_region(mr);
+
+	if (!region)
+		return rxe_mr_do_atomic_write_pinned(mr, iova, value);
+	return rxe_odp_store(region, mr, iova, value);
+}
+
+static int rxe_odp_flush(struct odp_region *region, struct rxe_mr *mr, u64 iova,
+			 u64 length)
+{
+	/*
+	 * A flush of the whole region reaches us with its length cut to 32
+	 * bits.  A range that looks the same is flushed further than asked.
+	 */
+	if (iova == mr->ibmr.iova && (u32)length == (u32)mr->ibmr.length)
+		length = mr->ibmr.length;
+	return odp_region_flush_persistent(region, rxe_odp_va(mr, iova),
+					   length);
+}
+
+int rxe_flush_pmem_iova(struct rxe_mr *mr, u64 iova, unsigned int length)
+{
+	struct odp_region *region = mr ? rxe_odp_region(mr) : NULL;
+
+	if (!region)
+		return rxe_flush_pmem_iova_pinned(mr, iova, length);
+	return rxe_odp_flush(region, mr, iova, length);
+}
+
+#ifdef RXE_HAS_ODP_HOOKS
+/*
+ * Stock rxe on this kernel asks for these by name where it sees umem.is_odp;
+ * they take the place of its rxe_odp.c.
+ */
+const struct mmu_interval_notifier_ops rxe_mn_ops;
+
+int rxe_odp_mr_init_user(struct rxe_dev *rxe, u64 start, u64 length, u64 iova,
+			 int access_flags, struct rxe_mr *mr)
+{
+	int ret = rxe_odp_mr_init(rxe, start, length, access_flags, mr);
+
+	if (!ret) {
+		mr->ibmr.iova = iova;
+		mr->ibmr.length = length;
+	}
+	return ret;
+}
+
+int rxe_odp_mr_copy(struct rxe_mr *mr, u64 iova, void *addr, int length,
+		    enum rxe_mr_copy_dir dir)
+{
+	return rxe_mr_copy(mr, iova, addr, length, dir);
+}
+
+enum resp_states rxe_odp_atomic_op(struct rxe_mr *mr, u64 iova, int opcode,
+				   u64 compare, u64 swap_add, u64 *orig_val)
+{
+	return rxe_mr_do_atomic_op(mr, iova, opcode, compare, swap_add,
+				   orig_val);
+}
+
+enum resp_states rxe_odp_do_atomic_write(struct rxe_mr *mr, u64 iova, u64 value)
+{
+	return rxe_mr_do_atomic_write(mr, iova, value);
+}
+
+int rxe_odp_flush_pmem_iova(struct rxe_mr *mr, u64 iova, unsigned int length)
+{
+	return rxe_flush_pmem_iova(mr, iova, length);
+}
+
+int rxe_ib_advise_mr(struct ib_pd *ibpd, enum ib_uverbs_advise_mr_advice advice,
+		     u32 flags, struct ib_sge *sg_list, u32 num_sge,
+		     struct uverbs_attr_bundle *attrs)
+{
+	return rxe_odp_advise_mr(ibpd, advice, flags, sg_list, num_sge, attrs);
+}
+#endif /* RXE_HAS_ODP_HOOKS */

@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+/*
+ * The rxe device as it is registered: true capabilities, our verbs over stock
+ */
+#include <linux/module.h>
+
+#include "binding.h"
+
+/* Stock verbs that ours call; the same for every rxe device. */
+static struct ib_device_ops rxe_odp_stock_ops;
+
+/*
+ * Registration.  iova + length must not wrap, or the range checks of stock
+ * code mean nothing.
+ */
+static struct ib_mr *rxe_odp_reg_user_mr(struct ib_pd *pd, u64 start, u64 length,
+					 u64 iova, int access,
+					 ODP_REG_DMAH_PARAM
+					 struct ib_udata *udata)
+{
+	u64 end;
+
+	if ((access & IB_ACCESS_ON_DEMAND) &&
+	    check_add_overflow(iova, length, &end))
+		return ERR_PTR(-EINVAL);
+	return rxe_odp_stock_ops.reg_user_mr(pd, start, length, iova, access,
+					     ODP_REG_DMAH_ARG udata);
+}
+
+/*
+ * Deregistration.  Stock rxe takes the key away, waits for the references to
+ * the region, and frees it after 50 seconds whether they are gone or not.  A
+ * fault may take longer than that; killing the engine's region first makes
+ * every access that waits for one return and drop its reference now.
+ *
+ * Stock code refuses when memory windows are bound.  One may be bound between
+ * our look and its own, so the region is revived when it refuses.
+ */
+static int rxe_odp_dereg_mr(struct ib_mr *ibmr, struct ib_udata *udata)
+{
+	struct rxe_mr *mr = to_rmr(ibmr);
+	struct odp_region *region = rxe_odp_region(mr);
+	int ret;
+
+	if (!region || atomic_read(&mr->num_mw))
+		return rxe_odp_stock_ops.dereg_mr(ibmr, udata);
+
+	odp_region_kill(region);
+	ret = rxe_odp_stock_ops.dereg_mr(ibmr, udata);
+	if (ret)
+		odp_region_revive(region);
+	return ret;
+}
+
+static const struct ib_device_ops rxe_odp_ops = {
+	.advise_mr = rxe_odp_advise_mr,
+};
+
+static void rxe_odp_set_caps(struct rxe_dev *rxe)
+{
+	struct ib_odp_caps *caps = &rxe->attr.odp_caps;
+
+	rxe->attr.kernel_cap_flags |= IBK_ON_DEMAND_PAGING;
+	caps->general_caps = IB_ODP_SUPPORT;
+	caps->per_transport_caps.rc_odp_caps =
+		IB_ODP_SUPPORT_SEND | IB_ODP_SUPPORT_RECV |
+		IB_ODP_SUPPORT_WRITE | IB_ODP_SUPPORT_READ |
+		IB_ODP_SUPPORT_ATOMIC | IB_ODP_SUPPORT_SRQ_RECV |
+		ODP_CAP_FLUSH_ATOMIC_WRITE;
+	caps->per_transport_caps.uc_odp_caps =
+		IB_ODP_SUPPORT_SEND | IB_ODP_SUPPORT_RECV |
+		IB_ODP_SUPPORT_WRITE;
+	caps->per_transport_caps.ud_odp_caps =
+		IB_ODP_SUPPORT_SEND | IB_ODP_SUPPORT_RECV |
+		IB_ODP_SUPPORT_SRQ_RECV;
+}
+
+/* Stands where stock rxe calls ib_register_device(). */
+int rxe_odp_register_device(struct ib_device *dev, const char *name,
+			    struct device *dma_device)
+{
+	rxe_odp_set_caps(container_of(dev, struct rxe_dev, ib_dev));
+	/* Fills what stock has left empty ... */
+	ib_set_device_ops(dev, &rxe_odp_ops);
+	/* ... and this puts ours over what it has set. */
+	rxe_odp_stock_ops.reg_user_mr = dev->ops.reg_user_mr;
+	rxe_odp_stock_ops.dereg_mr = dev->ops.dereg_mr;
+	dev->ops.reg_user_mr = rxe_odp_reg_user_mr;
+	dev->ops.dereg_mr = rxe_odp_dereg_mr;
+	return ib_register_device(dev, name, dma_device);
+}
+
+/* How a user tells this module from the distribution's: modinfo -F odpreg. */
+MODULE_INFO(odpreg, ODPREG_VERSION);
