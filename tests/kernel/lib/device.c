@@ -183,7 +183,7 @@ static void make_end(struct rig_pair *pair, enum rig_side side)
 	end->rcq = make_cq(pair->rig);
 	init.send_cq = end->scq;
 	init.recv_cq = end->rcq;
-	end->on_srq = side == RIG_B && pair->rig->srq && pair->type == IBV_QPT_RC;
+	end->on_srq = side == RIG_B && pair->srq;
 	if (end->on_srq) {
 		init.srq = pair->rig->srq;
 		init.cap.max_recv_wr = 0;
@@ -228,14 +228,14 @@ static int to_init(struct rig_pair *pair, enum rig_side side)
 	return ibv_modify_qp(pair->end[side].qp, &attr, mask);
 }
 
-static int to_rtr(struct rig_pair *pair, enum rig_side side)
+static int to_rtr(struct rig_pair *pair, enum rig_side side, uint32_t dest)
 {
 	const struct rig_attr *a = &pair->rig->attr;
 	int mask = IBV_QP_STATE;
 	struct ibv_qp_attr attr = {
 		.qp_state = IBV_QPS_RTR,
 		.path_mtu = mtu_code(pair->mtu),
-		.dest_qp_num = pair->end[!side].qp->qp_num,
+		.dest_qp_num = dest,
 		.rq_psn = first_psn(!side),
 		.max_dest_rd_atomic = a->max_rd_atomic,
 		.min_rnr_timer = a->min_rnr_timer,
@@ -268,31 +268,38 @@ static int to_rts(struct rig_pair *pair, enum rig_side side)
 	return ibv_modify_qp(pair->end[side].qp, &attr, mask);
 }
 
-static void connect_pair(struct rig_pair *pair)
+static void check_step(const struct rig_pair *pair, const char *state, int err)
 {
-	static int (*const step[])(struct rig_pair *, enum rig_side) = { to_init, to_rtr, to_rts };
-	static const char *const name[] = { "INIT", "RTR", "RTS" };
-	struct ibv_ah_attr attr = path(pair->rig);
-	unsigned int i;
-	int side, err;
+	if (err)
+		ck_abort_msg("queue pair of type %d, MTU %u: no way to %s: %s", pair->type,
+			     pair->mtu, state, strerror(err));
+}
 
-	for (side = RIG_A; side <= RIG_B; side++)
-		make_end(pair, side);
-	for (i = 0; i < 3; i++) {
-		for (side = RIG_A; side <= RIG_B; side++) {
-			err = step[i](pair, side);
-			if (err)
-				ck_abort_msg("queue pair of type %d, MTU %u: no way to %s: %s",
-					     pair->type, pair->mtu, name[i], strerror(err));
-		}
-	}
+void rig_join(struct rig_pair *pair, enum rig_side side, uint32_t dest)
+{
+	struct ibv_ah_attr attr = path(pair->rig);
+	struct rig_end *end = &pair->end[side];
+
+	check_step(pair, "INIT", to_init(pair, side));
+	check_step(pair, "RTR", to_rtr(pair, side, dest));
+	check_step(pair, "RTS", to_rts(pair, side));
 	if (pair->type != IBV_QPT_UD)
 		return;
-	for (side = RIG_A; side <= RIG_B; side++) {
-		pair->end[side].ah = ibv_create_ah(pair->rig->pd, &attr);
-		if (!pair->end[side].ah)
-			ck_abort_msg("cannot create an address handle: %s", strerror(errno));
-	}
+	end->ah = ibv_create_ah(pair->rig->pd, &attr);
+	if (!end->ah)
+		ck_abort_msg("cannot create an address handle: %s", strerror(errno));
+}
+
+static void connect_pair(struct rig_pair *pair)
+{
+	rig_join(pair, RIG_A, pair->end[RIG_B].qp->qp_num);
+	rig_join(pair, RIG_B, pair->end[RIG_A].qp->qp_num);
+}
+
+static void make_ends(struct rig_pair *pair)
+{
+	make_end(pair, RIG_A);
+	make_end(pair, RIG_B);
 }
 
 static void disconnect_pair(struct rig_pair *pair)
@@ -314,7 +321,7 @@ static void disconnect_pair(struct rig_pair *pair)
 	}
 }
 
-struct rig_pair *rig_pair_mtu(struct rig *rig, enum ibv_qp_type type, unsigned int mtu)
+static struct rig_pair *new_pair(struct rig *rig, enum ibv_qp_type type, unsigned int mtu, bool srq)
 {
 	struct rig_pair *pair = calloc(1, sizeof(*pair));
 
@@ -323,11 +330,32 @@ struct rig_pair *rig_pair_mtu(struct rig *rig, enum ibv_qp_type type, unsigned i
 	pair->rig = rig;
 	pair->type = type;
 	pair->mtu = mtu;
+	pair->srq = srq;
+	if (srq && !rig->srq)
+		ck_abort_msg("a pair on an SRQ needs a rig opened with srq_depth");
 	if (mtu_code(mtu) > rig->active_mtu)
 		ck_abort_msg("path MTU %u does not fit the port: give its network device MTU 9000",
 			     mtu);
+	make_ends(pair);
+	return pair;
+}
+
+struct rig_pair *rig_pair_srq(struct rig *rig, enum ibv_qp_type type, unsigned int mtu, bool srq)
+{
+	struct rig_pair *pair = new_pair(rig, type, mtu, srq);
+
 	connect_pair(pair);
 	return pair;
+}
+
+struct rig_pair *rig_pair_loose(struct rig *rig, enum ibv_qp_type type)
+{
+	return new_pair(rig, type, rig->attr.mtu, false);
+}
+
+struct rig_pair *rig_pair_mtu(struct rig *rig, enum ibv_qp_type type, unsigned int mtu)
+{
+	return rig_pair_srq(rig, type, mtu, rig->srq && type == IBV_QPT_RC);
 }
 
 struct rig_pair *rig_pair(struct rig *rig, enum ibv_qp_type type)
@@ -344,6 +372,7 @@ void rig_unpair(struct rig_pair *pair)
 void rig_reconnect(struct rig_pair *pair)
 {
 	disconnect_pair(pair);
+	make_ends(pair);
 	connect_pair(pair);
 }
 

@@ -78,6 +78,25 @@ static void set_attr(struct ib_uverbs_attr *attr, uint16_t id, uint16_t len, uin
 	};
 }
 
+int rig_dereg_handle(struct rig *rig, uint32_t handle)
+{
+	struct {
+		struct ib_uverbs_ioctl_hdr hdr;
+		struct ib_uverbs_attr attrs[1];
+	} cmd = {
+		.hdr = {
+			.length = sizeof(cmd),
+			.object_id = UVERBS_OBJECT_MR,
+			.method_id = UVERBS_METHOD_MR_DESTROY,
+			.num_attrs = 1,
+			.driver_id = RDMA_DRIVER_RXE,
+		},
+	};
+
+	set_attr(&cmd.attrs[0], UVERBS_ATTR_DESTROY_MR_HANDLE, 0, handle);
+	return ioctl(rig->ctx->cmd_fd, RDMA_VERBS_IOCTL, &cmd) ? errno : 0;
+}
+
 /* One SGE of 16 bytes is longer than the 8 that travel inside the attribute: always a pointer. */
 static int advise_ioctl(struct rig *rig, uint32_t advice, uint32_t flags, struct ib_uverbs_sge *sge,
 			unsigned int count)

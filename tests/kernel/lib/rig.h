@@ -61,7 +61,7 @@ struct rig_attr {
 	uint32_t recv_sge;
 	uint32_t max_inline;
 	uint32_t cq_depth;
-	uint32_t srq_depth;	/* 0: the B sides have receive queues of their own */
+	uint32_t srq_depth;	/* 0: no SRQ; else the B sides of RC pairs receive from one */
 	bool channel;		/* completion channel on every CQ */
 };
 
@@ -97,6 +97,7 @@ struct rig_pair {
 	struct rig *rig;
 	enum ibv_qp_type type;
 	unsigned int mtu;
+	bool srq;
 	struct rig_end end[2];
 };
 
@@ -108,6 +109,11 @@ bool rig_has_odp(const struct rig *rig);
 
 struct rig_pair *rig_pair(struct rig *rig, enum ibv_qp_type type);
 struct rig_pair *rig_pair_mtu(struct rig *rig, enum ibv_qp_type type, unsigned int mtu);
+/* The one that says whether its B side receives from the SRQ. */
+struct rig_pair *rig_pair_srq(struct rig *rig, enum ibv_qp_type type, unsigned int mtu, bool srq);
+/* Unconnected ends, for connections to another process: rig_join() one to a queue pair's number. */
+struct rig_pair *rig_pair_loose(struct rig *rig, enum ibv_qp_type type);
+void rig_join(struct rig_pair *pair, enum rig_side side, uint32_t dest);
 void rig_unpair(struct rig_pair *pair);
 /* New queue pairs in place of these, whatever state they are in. Nothing is in flight afterwards. */
 void rig_reconnect(struct rig_pair *pair);
@@ -144,6 +150,9 @@ struct rig_mr *rig_reg(struct rig *rig, void *addr, size_t len, uint64_t iova, i
 int rig_try_reg(struct rig *rig, void *addr, size_t len, uint64_t iova, int access, bool odp,
 		struct rig_mr **out);
 void rig_dereg(struct rig_mr *mr);
+/* By the handle of the kernel (mr->mr->handle): for regions that another process registered through
+ * the same file descriptor. 0 or an errno. */
+int rig_dereg_handle(struct rig *rig, uint32_t handle);
 
 struct rig_span rig_at(const struct rig_mr *mr, uint64_t offset, uint32_t len);
 struct rig_span rig_raw(uint64_t addr, uint32_t len, uint32_t key);
