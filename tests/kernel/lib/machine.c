@@ -203,14 +203,9 @@ int64_t rig_meminfo(const char *name)
 
 int64_t rig_odp_counter(const char *name)
 {
-	char path[128], text[32];
-
 	if (access("/sys/kernel/debug/rdma_odp", F_OK))
 		run("mount -t debugfs none /sys/kernel/debug 2>/dev/null");
-	snprintf(path, sizeof(path), "/sys/kernel/debug/rdma_odp/%s", name);
-	if (!read_text(path, text, sizeof(text)))
-		return -1;
-	return strtoll(text, NULL, 10);
+	return lookup("/sys/kernel/debug/rdma_odp/stats", name, ' ');
 }
 
 /* ------------------------------------------------------------------ kernel log */
@@ -242,7 +237,7 @@ static bool is_interesting(const char *line)
 		"rdma_odp", NULL
 	};
 	static const char *const harmless[] = {
-		"rxe", "hogged CPU", "hrtimer:", "clocksource", "random:", "perf: interrupt",
+		"rxe", "speed is unknown", "hogged CPU", "hrtimer:", "clocksource", "random:", "perf: interrupt",
 		"sched_clock", "printk:", "drop_caches", NULL
 	};
 
