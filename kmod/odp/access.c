@@ -109,38 +109,47 @@ static int odp_op_page(struct odp_op *op, struct page *page,
 	return ret;
 }
 
+/*
+ * The place of the entry that translates @va, or NULL; the page it stands for
+ * is @ahead pages behind the entry's own.
+ */
 static unsigned long *odp_leaf_lookup(struct odp_leaf *leaf, unsigned long va,
-				      unsigned long *pfn)
+				      unsigned int *ahead)
 {
 	unsigned int slot = odp_entry_slot(va);
 
-	if (leaf->huge) {
-		*pfn = (leaf->huge >> ODP_ENTRY_PFN_SHIFT) + slot;
+	/* Only the dirty bit changes under the read lock, see odp_leaf_op(). */
+	if (READ_ONCE(leaf->huge)) {
+		*ahead = slot;
 		return &leaf->huge;
 	}
-	if (!leaf->entry)
-		return NULL;
-	*pfn = leaf->entry[slot] >> ODP_ENTRY_PFN_SHIFT;
-	return &leaf->entry[slot];
+	*ahead = 0;
+	return leaf->entry ? &leaf->entry[slot] : NULL;
 }
 
 static int odp_leaf_op(struct odp_leaf *leaf, struct odp_op *op,
 		       unsigned long va, unsigned int len, bool write)
 {
 	unsigned long need = ODP_ENTRY_PRESENT | (write ? ODP_ENTRY_WRITE : 0);
-	unsigned long *entry, pfn = 0;
+	unsigned long *place, entry = 0;
 	int ret = -EAGAIN;
+	unsigned int ahead;
+	struct page *page;
 
 	read_lock(&leaf->lock);
-	entry = odp_leaf_lookup(leaf, va, &pfn);
-	if (!entry || (READ_ONCE(*entry) & need) != need)
+	place = odp_leaf_lookup(leaf, va, &ahead);
+	if (place)
+		entry = READ_ONCE(*place);
+	if ((entry & need) != need)
 		goto out;
+
+	page = pfn_to_page((entry >> ODP_ENTRY_PFN_SHIFT) + ahead);
 	/* Other readers may mark it at the same time: atomic, idempotent. */
-	if (write && !test_bit(ODP_ENTRY_DIRTY_BIT, entry)) {
-		folio_mark_dirty(page_folio(pfn_to_page(pfn)));
-		set_bit(ODP_ENTRY_DIRTY_BIT, entry);
+	if (write && !(entry & ODP_ENTRY_DIRTY)) {
+		folio_mark_dirty(page_folio(page));
+		set_bit(ODP_ENTRY_DIRTY_BIT, place);
 	}
-	ret = odp_op_page(op, pfn_to_page(pfn), offset_in_page(va), len);
+	ret = odp_op_page(op, page, offset_in_page(va), len);
 out:
 	read_unlock(&leaf->lock);
 	return ret;

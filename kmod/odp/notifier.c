@@ -41,15 +41,6 @@
 
 #include "odp.h"
 
-/* Something may be empty now: let the reaper look in a while. */
-static void odp_window_emptied(struct odp_window *window, unsigned long va)
-{
-	struct odp_region *region = window->region;
-
-	xa_set_mark(&region->windows, va >> ODP_WINDOW_SHIFT, ODP_WINDOW_REAP);
-	queue_delayed_work(odp_wq, &region->reap, HZ);
-}
-
 static bool odp_window_invalidate(struct mmu_interval_notifier *notifier,
 				  const struct mmu_notifier_range *range,
 				  unsigned long cur_seq)
@@ -70,7 +61,7 @@ static bool odp_window_invalidate(struct mmu_interval_notifier *notifier,
 	odp_count(window->region, ODP_STAT_INVALIDATIONS, 1);
 	if (pages) {
 		odp_count(window->region, ODP_STAT_INVALIDATIONS_HANDLED, pages);
-		odp_window_emptied(window, start);
+		odp_window_emptied(window);
 	}
 	return true;
 }

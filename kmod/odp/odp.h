@@ -53,6 +53,7 @@
 
 #define ODP_ENTRY_PRESENT	(1UL << ODP_ENTRY_PRESENT_BIT)
 #define ODP_ENTRY_WRITE		(1UL << ODP_ENTRY_WRITE_BIT)
+#define ODP_ENTRY_DIRTY		(1UL << ODP_ENTRY_DIRTY_BIT)
 
 /* Marks a window of the xarray that may have something to reap. */
 #define ODP_WINDOW_REAP		XA_MARK_0
@@ -162,6 +163,7 @@ void odp_region_put(struct odp_region *region);
 struct odp_window *odp_window_get(struct odp_region *region, unsigned long va,
 				  bool create);
 void odp_window_put(struct odp_window *window);
+void odp_window_emptied(struct odp_window *window);
 void odp_windows_reap(struct work_struct *work);
 void odp_windows_destroy(struct odp_region *region);
 

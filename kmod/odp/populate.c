@@ -47,6 +47,27 @@ static unsigned int odp_attempt_pages(const struct odp_attempt *attempt)
 	return (attempt->end - attempt->start) >> PAGE_SHIFT;
 }
 
+/*
+ * Charge what is allocated between these two to the owner's memory cgroup: the
+ * worker that allocates is not the owner.
+ */
+struct odp_charge {
+	struct mem_cgroup	*memcg;
+	struct mem_cgroup	*old;
+};
+
+static void odp_charge_begin(struct odp_charge *charge, struct mm_struct *mm)
+{
+	charge->memcg = get_mem_cgroup_from_mm(mm);
+	charge->old = set_active_memcg(charge->memcg);
+}
+
+static void odp_charge_end(struct odp_charge *charge)
+{
+	set_active_memcg(charge->old);
+	mem_cgroup_put(charge->memcg);
+}
+
 static unsigned long odp_hmm_flags(unsigned int flags)
 {
 	if (flags & ODP_FAULT_SNAPSHOT)
@@ -82,6 +103,7 @@ static int odp_attempt_install(struct odp_attempt *attempt,
 	struct odp_window *window = attempt->window;
 	unsigned int i, n = odp_attempt_pages(attempt);
 	bool found = false, small = false;
+	struct odp_charge charge;
 	unsigned long va;
 	int ret;
 
@@ -95,7 +117,9 @@ static int odp_attempt_install(struct odp_attempt *attempt,
 	if (!found)
 		return 0;
 
+	odp_charge_begin(&charge, window->region->mm);
 	ret = odp_table_prepare(window, attempt->start, small, gfp);
+	odp_charge_end(&charge);
 	if (ret)
 		return ret;
 
@@ -152,6 +176,17 @@ static int odp_attempt_nomem(struct odp_attempt *attempt)
 	return -EAGAIN;
 }
 
+static int odp_attempt_window(struct odp_region *region,
+			      struct odp_attempt *attempt)
+{
+	struct odp_charge charge;
+
+	odp_charge_begin(&charge, region->mm);
+	attempt->window = odp_window_get(region, attempt->start, true);
+	odp_charge_end(&charge);
+	return PTR_ERR_OR_ZERO(attempt->window);
+}
+
 static int odp_attempt_once(struct odp_attempt *attempt)
 {
 	struct mm_struct *mm = attempt->window->region->mm;
@@ -171,7 +206,25 @@ static int odp_attempt_once(struct odp_attempt *attempt)
 		ret = -EFAULT;
 	else if (ret == -EFAULT)
 		ret = odp_attempt_fixup(attempt);
+	return ret;
+}
 
+static int odp_populate_once(struct odp_region *region,
+			     struct odp_attempt *attempt)
+{
+	int ret;
+
+	if (odp_region_dead(region))
+		return -ESHUTDOWN;
+	ret = odp_attempt_window(region, attempt);
+	if (!ret) {
+		ret = odp_attempt_once(attempt);
+		/* A window made for nothing must not stay. */
+		if ((ret && ret != -EAGAIN) ||
+		    (attempt->flags & ODP_FAULT_SNAPSHOT))
+			odp_window_emptied(attempt->window);
+		odp_window_put(attempt->window);
+	}
 	return ret == -ENOMEM ? odp_attempt_nomem(attempt) : ret;
 }
 
@@ -180,23 +233,13 @@ static int odp_populate_leaf(struct odp_region *region,
 {
 	int ret;
 
-	attempt->window = odp_window_get(region, attempt->start, true);
-	if (IS_ERR(attempt->window))
-		return PTR_ERR(attempt->window);
-
 	for (;;) {
-		if (odp_region_dead(region)) {
-			ret = -ESHUTDOWN;
-			break;
-		}
-		ret = odp_attempt_once(attempt);
+		ret = odp_populate_once(region, attempt);
 		if (ret != -EAGAIN)
-			break;
+			return ret;
 		odp_count(region, ODP_STAT_COLLISIONS, 1);
 		cond_resched();
 	}
-	odp_window_put(attempt->window);
-	return ret;
 }
 
 static int odp_populate_leaves(struct odp_region *region, unsigned long start,
@@ -232,23 +275,17 @@ static int odp_populate_leaves(struct odp_region *region, unsigned long start,
 int odp_populate(struct odp_region *region, unsigned long start,
 		 unsigned long end, unsigned int flags)
 {
-	struct mem_cgroup *memcg, *old;
 	unsigned long *pfns;
 	int ret = -ENOMEM;
 
 	if (!mmget_not_zero(region->mm))
 		return -ESRCH;
-	memcg = get_mem_cgroup_from_mm(region->mm);
-	old = set_active_memcg(memcg);
 
 	pfns = kcalloc(min_t(unsigned long, (end - start) >> PAGE_SHIFT,
 			     ODP_LEAF_ENTRIES), sizeof(*pfns), GFP_KERNEL);
 	if (pfns)
 		ret = odp_populate_leaves(region, start, end, flags, pfns);
 	kfree(pfns);
-
-	set_active_memcg(old);
-	mem_cgroup_put(memcg);
 	mmput(region->mm);
 	return ret;
 }
@@ -279,7 +316,8 @@ static bool odp_attempt_mapped(struct odp_attempt *attempt)
 	ret = hmm_range_fault(&range);
 	mmap_read_unlock(mm);
 	return !ret && odp_attempt_complete(attempt) &&
-	       !odp_attempt_install(attempt, &range, GFP_NOWAIT);
+	       !odp_attempt_install(attempt, &range,
+				    GFP_NOWAIT | __GFP_ACCOUNT | __GFP_NOWARN);
 }
 
 /*

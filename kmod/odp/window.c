@@ -101,6 +101,20 @@ void odp_window_put(struct odp_window *window)
 	atomic_dec(&window->users);
 }
 
+/*
+ * Something in @window may be empty now: let the reaper look in a while.  Takes
+ * only the xarray's spinlock, so the notifier may call it.
+ */
+void odp_window_emptied(struct odp_window *window)
+{
+	struct odp_region *region = window->region;
+	unsigned long index;
+
+	index = window->notifier.interval_tree.start >> ODP_WINDOW_SHIFT;
+	xa_set_mark(&region->windows, index, ODP_WINDOW_REAP);
+	queue_delayed_work(odp_wq, &region->reap, ODP_REAP_DELAY);
+}
+
 static bool odp_window_try_reap(struct odp_window *window, unsigned long index)
 {
 	struct odp_region *region = window->region;
