@@ -20,6 +20,7 @@
  *	-ESRCH		the owner has exited or exec'ed
  *	-ESHUTDOWN	the region is being deregistered
  *	-ENOMEM		memory stayed short for longer than the engine waits
+ *	-ETIMEDOUT	the page did not arrive in the time the engine waits
  */
 #ifndef RDMA_ODP_H
 #define RDMA_ODP_H

@@ -106,6 +106,33 @@ static void odp_fault_account(struct odp_region *region, unsigned long va,
 }
 
 /*
+ * A driver's worker waits this long (in jiffies) and no longer: what its queue
+ * pair holds up meanwhile, its own destruction, may be what the fault waits
+ * for.  An owner that exits closes its verbs device before the userfaultfd
+ * that would answer the fault.  Whoever asked for a prefetch waits as long as
+ * it likes to: it can be killed.
+ */
+#define ODP_FAULT_PATIENCE	(20 * HZ)
+
+static int odp_fault_wait(struct odp_fault *fault)
+{
+	struct odp_region *region = fault->region;
+	long patience = ODP_FAULT_PATIENCE;
+	long left;
+
+	if (fault->flags & ODP_FAULT_PREFETCH)
+		patience = MAX_SCHEDULE_TIMEOUT;
+	left = wait_event_killable_timeout(fault->wait,
+					   odp_fault_finished(fault) ||
+					   odp_region_dead(region), patience);
+	if (odp_fault_finished(fault))
+		return fault->ret;
+	if (odp_region_dead(region))
+		return -ESHUTDOWN;
+	return left ? -EINTR : -ETIMEDOUT;
+}
+
+/*
  * Translate [@va, @va + @len), which lies in the region, and wait for it.
  * Return: 0 or an error listed in rdma_odp.h, -EINTR when the caller is killed.
  */
@@ -124,14 +151,7 @@ int odp_fault(struct odp_region *region, unsigned long va, u64 len,
 	if (!fault)
 		return -ENOMEM;
 
-	ret = wait_event_killable(fault->wait, odp_fault_finished(fault) ||
-						odp_region_dead(region));
-	if (odp_fault_finished(fault))
-		ret = fault->ret;
-	else if (odp_region_dead(region))
-		ret = -ESHUTDOWN;
-	else if (ret)
-		ret = -EINTR;
+	ret = odp_fault_wait(fault);
 	odp_fault_put(fault);
 	return ret;
 }
