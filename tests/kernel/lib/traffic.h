@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB */
+/*
+ * Traffic: a thread that moves data in and out of an ODP region in every direction and checks each
+ * byte against a model, while other threads do to the memory what an address space can suffer.
+ *
+ * Events that keep the contents (fork, swapping out) need no word to the traffic: every check stays
+ * exact. Events that drop contents say so page by page through a sequence count, odd while under
+ * way, like a seqlock:
+ *
+ *	traffic					event
+ *	-------					-----
+ *	seq of the pages, even
+ *	RDMA operation				seq++ (odd)
+ *	compare with the model			drop the pages
+ *	seq unchanged: every byte must match	seq++ (even)
+ *	seq changed: every byte must be the
+ *	  old one, the new one, or zero;
+ *	  take the memory over as the model
+ *
+ * so that operations race with events, and the first operation after one is checked exactly.
+ * Only the CPU's own touches are kept out of a hole in the map, by a lock.
+ */
+#ifndef TRAFFIC_H
+#define TRAFFIC_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "rig.h"
+
+enum traffic_kind {
+	TRAFFIC_WRITE,		/* into the region, from the remote side */
+	TRAFFIC_READ,		/* out of it */
+	TRAFFIC_SEND,		/* out of it, from the local side */
+	TRAFFIC_RECV,		/* into it: the receive buffer */
+	TRAFFIC_LOCAL_READ,	/* into it: the local side of a READ */
+	TRAFFIC_LOCAL_WRITE,	/* out of it: the local side of a WRITE */
+	TRAFFIC_FADD,
+	TRAFFIC_CAS,
+	TRAFFIC_KINDS,
+};
+
+enum traffic_event {
+	EVENT_FORK,		/* child and parent write, child exits */
+	EVENT_PAGEOUT,
+	EVENT_DONTNEED,
+	EVENT_FREE,
+	EVENT_REPLACE,		/* mmap(MAP_FIXED) over it */
+	EVENT_UNMAP,		/* munmap, then mmap at the same address: a hole for a while */
+	EVENT_PROTECT,		/* read-only for a while */
+	EVENT_NONE,		/* no access for a while */
+	TRAFFIC_EVENTS,
+};
+
+const char *traffic_kind_name(enum traffic_kind kind);
+const char *traffic_event_name(enum traffic_event event);
+
+/* Largest operation of the traffic. */
+#define TRAFFIC_MAX	(3 * RIG_PAGE)
+
+struct traffic {
+	struct rig *rig;
+	struct rig_pair *pair;
+	uint8_t *mem;
+	size_t len;
+	bool huge;
+	struct rig_mr *odp;
+	uint8_t *buf;			/* TRAFFIC_MAX of operand, then as much of result */
+	struct rig_mr *pinned;
+	uint8_t *model;
+	unsigned int *model_seq;	/* of each page: what the model is true for */
+	atomic_uint *seq;		/* of each page */
+	pthread_mutex_t cpu;		/* who touches mem by CPU, or makes a hole in it */
+	struct rig_rand rnd;
+	pthread_t thread;
+	atomic_bool stop;
+	uint64_t nonce;
+
+	uint64_t ops[TRAFFIC_KINDS];
+	uint64_t checked;		/* bytes */
+	uint64_t bad;			/* bytes */
+	uint64_t excused;		/* operations that failed while an event forbade them */
+	uint64_t failed;		/* operations that failed without one */
+	char first[240];		/* the first mismatch */
+
+	pthread_mutex_t one_event;
+	atomic_uint_fast64_t events[TRAFFIC_EVENTS];
+	atomic_uint_fast64_t child_bad;	/* bytes that changed in, or came from, a child */
+};
+
+/* len bytes of fresh memory, in 2 MiB pages where the kernel gives them if huge. */
+struct traffic *traffic_new(struct rig *rig, size_t len, bool huge, uint64_t seed);
+/* Runs until traffic_stop(). */
+void traffic_start(struct traffic *t);
+/* Ends the thread and checks all of the memory once more. */
+void traffic_stop(struct traffic *t);
+void traffic_free(struct traffic *t);
+
+/* Make one event on a random part. Any thread but the traffic's own; one at a time is served. */
+void traffic_event(struct traffic *t, enum traffic_event event, struct rig_rand *rnd);
+
+uint64_t traffic_ops(const struct traffic *t);
+
+#endif
