@@ -12,7 +12,7 @@
 #include "rxe_loc.h"
 
 /* Atomics return an int on some kernels, an enum resp_states on others. */
-typedef typeof(rxe_mr_do_atomic_write(NULL, 0, 0)) rxe_resp_state_t;
+#define RXE_RESP_STATE	typeof(rxe_mr_do_atomic_write(NULL, 0, 0))
 
 /* ->reg_user_mr() has grown a DMA handle. */
 #ifdef ODP_HAVE_REG_USER_MR_DMAH

@@ -25,6 +25,7 @@
 #ifndef RDMA_ODP_H
 #define RDMA_ODP_H
 
+#include <linux/bits.h>
 #include <linux/types.h>
 #include <linux/spinlock.h>
 
@@ -44,7 +45,7 @@ struct odp_region_attr {
 	unsigned long	start;
 	u64		length;
 	bool		writable;
-	spinlock_t	*atomic_lock;
+	spinlock_t	*atomic_lock;	/* around 64-bit atomics */
 };
 
 /**
@@ -54,9 +55,9 @@ struct odp_region_attr {
  * @ODP_PREFETCH_ASYNC:		return at once, report no error
  */
 enum odp_prefetch_flags {
-	ODP_PREFETCH_WRITE	= 1U << 0,
-	ODP_PREFETCH_NO_FAULT	= 1U << 1,
-	ODP_PREFETCH_ASYNC	= 1U << 2,
+	ODP_PREFETCH_WRITE	= BIT(0),
+	ODP_PREFETCH_NO_FAULT	= BIT(1),
+	ODP_PREFETCH_ASYNC	= BIT(2),
 };
 
 struct odp_region *odp_region_create(const struct odp_region_attr *attr);

@@ -92,6 +92,7 @@ static struct odp_fault *odp_fault_start(struct odp_region *region,
 
 static bool odp_fault_finished(struct odp_fault *fault)
 {
+	/* Pairs with the release in odp_fault_work(): ret is there too. */
 	return smp_load_acquire(&fault->done);
 }
 

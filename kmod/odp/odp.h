@@ -37,12 +37,12 @@
 #include "rdma_odp.h"
 
 #define ODP_LEAF_SHIFT		21
-#define ODP_LEAF_SIZE		(1UL << ODP_LEAF_SHIFT)
+#define ODP_LEAF_SIZE		BIT(ODP_LEAF_SHIFT)
 #define ODP_LEAF_ENTRIES	(1U << (ODP_LEAF_SHIFT - PAGE_SHIFT))
 #define ODP_LEAF_ORDER		(ODP_LEAF_SHIFT - PAGE_SHIFT)
 
 #define ODP_WINDOW_SHIFT	26
-#define ODP_WINDOW_SIZE		(1UL << ODP_WINDOW_SHIFT)
+#define ODP_WINDOW_SIZE		BIT(ODP_WINDOW_SHIFT)
 #define ODP_WINDOW_LEAVES	(1U << (ODP_WINDOW_SHIFT - ODP_LEAF_SHIFT))
 
 /* An entry is a page frame number shifted up, with these bits below it. */
@@ -51,9 +51,9 @@
 #define ODP_ENTRY_DIRTY_BIT	2	/* the folio was marked dirty through us */
 #define ODP_ENTRY_PFN_SHIFT	3
 
-#define ODP_ENTRY_PRESENT	(1UL << ODP_ENTRY_PRESENT_BIT)
-#define ODP_ENTRY_WRITE		(1UL << ODP_ENTRY_WRITE_BIT)
-#define ODP_ENTRY_DIRTY		(1UL << ODP_ENTRY_DIRTY_BIT)
+#define ODP_ENTRY_PRESENT	BIT(ODP_ENTRY_PRESENT_BIT)
+#define ODP_ENTRY_WRITE		BIT(ODP_ENTRY_WRITE_BIT)
+#define ODP_ENTRY_DIRTY		BIT(ODP_ENTRY_DIRTY_BIT)
 
 /* Marks a window of the xarray that may have something to reap. */
 #define ODP_WINDOW_REAP		XA_MARK_0
@@ -70,7 +70,7 @@ struct odp_leaf {
 struct odp_window {
 	struct mmu_interval_notifier notifier;
 	struct odp_region	*region;
-	spinlock_t		lock;
+	spinlock_t		lock;		/* leaf[], notifier seq */
 	atomic_t		users;		/* faults inside; < 0: reaped */
 	struct odp_leaf __rcu	*leaf[ODP_WINDOW_LEAVES];
 	struct rcu_head		rcu;
@@ -93,9 +93,9 @@ struct odp_region {
 	u64			length;
 	bool			writable;
 	bool			dead;
-	spinlock_t		*atomic_lock;
+	spinlock_t		*atomic_lock;	/* the driver's own atomics */
 	struct xarray		windows;	/* by va >> ODP_WINDOW_SHIFT */
-	spinlock_t		fault_lock;
+	spinlock_t		fault_lock;	/* faults */
 	struct list_head	faults;
 	struct delayed_work	reap;
 	atomic64_t		stat[ODP_STAT_NR];
@@ -115,9 +115,9 @@ struct odp_fault {
 	int			ret;
 };
 
-#define ODP_FAULT_WRITE		(1U << 0)
-#define ODP_FAULT_SNAPSHOT	(1U << 1)	/* do not populate */
-#define ODP_FAULT_PREFETCH	(1U << 2)
+#define ODP_FAULT_WRITE		BIT(0)
+#define ODP_FAULT_SNAPSHOT	BIT(1)	/* do not populate */
+#define ODP_FAULT_PREFETCH	BIT(2)
 
 /* What lives in the engine now, and what it has done since it was loaded. */
 struct odp_gauges {

@@ -32,10 +32,9 @@ int rxe_mr_copy(struct rxe_mr *mr, u64 iova, void *addr, unsigned int length,
 	return rxe_odp_copy(region, mr, iova, addr, length, dir);
 }
 
-static rxe_resp_state_t rxe_odp_atomic(struct odp_region *region,
-				       struct rxe_mr *mr, u64 iova, int opcode,
-				       u64 compare, u64 swap_add,
-				       u64 *orig_val)
+static RXE_RESP_STATE rxe_odp_atomic(struct odp_region *region,
+				     struct rxe_mr *mr, u64 iova, int opcode,
+				     u64 compare, u64 swap_add, u64 *orig_val)
 {
 	u64 va = rxe_odp_va(mr, iova);
 	int ret;
@@ -53,8 +52,8 @@ static rxe_resp_state_t rxe_odp_atomic(struct odp_region *region,
 	return ret ? RESPST_ERR_RKEY_VIOLATION : RESPST_NONE;
 }
 
-rxe_resp_state_t rxe_mr_do_atomic_op(struct rxe_mr *mr, u64 iova, int opcode,
-				     u64 compare, u64 swap_add, u64 *orig_val)
+RXE_RESP_STATE rxe_mr_do_atomic_op(struct rxe_mr *mr, u64 iova, int opcode,
+				   u64 compare, u64 swap_add, u64 *orig_val)
 {
 	struct odp_region *region = rxe_odp_region(mr);
 
@@ -65,8 +64,8 @@ rxe_resp_state_t rxe_mr_do_atomic_op(struct rxe_mr *mr, u64 iova, int opcode,
 			      orig_val);
 }
 
-static rxe_resp_state_t rxe_odp_store(struct odp_region *region,
-				      struct rxe_mr *mr, u64 iova, u64 value)
+static RXE_RESP_STATE rxe_odp_store(struct odp_region *region,
+				    struct rxe_mr *mr, u64 iova, u64 value)
 {
 	u64 va = rxe_odp_va(mr, iova);
 
@@ -78,7 +77,7 @@ static rxe_resp_state_t rxe_odp_store(struct odp_region *region,
 		RESPST_ERR_RKEY_VIOLATION : RESPST_NONE;
 }
 
-rxe_resp_state_t rxe_mr_do_atomic_write(struct rxe_mr *mr, u64 iova, u64 value)
+RXE_RESP_STATE rxe_mr_do_atomic_write(struct rxe_mr *mr, u64 iova, u64 value)
 {
 	struct odp_region *region = rxe_odp_region(mr);
 

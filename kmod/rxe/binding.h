@@ -45,14 +45,15 @@ static inline u64 rxe_odp_va(const struct rxe_mr *mr, u64 iova)
 /* stock_mr.c: stock functions whose names are ours now */
 int rxe_mr_copy_pinned(struct rxe_mr *mr, u64 iova, void *addr,
 		       unsigned int length, enum rxe_mr_copy_dir dir);
-rxe_resp_state_t rxe_mr_do_atomic_op_pinned(struct rxe_mr *mr, u64 iova,
-					    int opcode, u64 compare,
-					    u64 swap_add, u64 *orig_val);
-rxe_resp_state_t rxe_mr_do_atomic_write_pinned(struct rxe_mr *mr, u64 iova,
-					       u64 value);
+RXE_RESP_STATE rxe_mr_do_atomic_op_pinned(struct rxe_mr *mr, u64 iova,
+					  int opcode, u64 compare,
+					  u64 swap_add, u64 *orig_val);
+RXE_RESP_STATE rxe_mr_do_atomic_write_pinned(struct rxe_mr *mr, u64 iova,
+					     u64 value);
 int rxe_flush_pmem_iova_pinned(struct rxe_mr *mr, u64 iova,
 			       unsigned int length);
 void rxe_odp_mr_init_keys(int access, struct rxe_mr *mr);
+/* The lock around stock rxe's own 64-bit atomics. */
 spinlock_t *rxe_odp_atomic_ops_lock(void);
 
 /* mr.c */

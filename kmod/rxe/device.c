@@ -7,7 +7,8 @@
 #include "binding.h"
 
 /* Stock verbs that ours call; the same for every rxe device. */
-static struct ib_device_ops rxe_odp_stock_ops;
+static typeof_member(struct ib_device, ops.reg_user_mr) rxe_stock_reg_user_mr;
+static typeof_member(struct ib_device, ops.dereg_mr) rxe_stock_dereg_mr;
 
 /*
  * Registration.  iova + length must not wrap, or the range checks of stock
@@ -23,8 +24,8 @@ static struct ib_mr *rxe_odp_reg_user_mr(struct ib_pd *pd, u64 start, u64 length
 	if ((access & IB_ACCESS_ON_DEMAND) &&
 	    check_add_overflow(iova, length, &end))
 		return ERR_PTR(-EINVAL);
-	return rxe_odp_stock_ops.reg_user_mr(pd, start, length, iova, access,
-					     ODP_REG_DMAH_ARG udata);
+	return rxe_stock_reg_user_mr(pd, start, length, iova, access,
+				     ODP_REG_DMAH_ARG udata);
 }
 
 /*
@@ -43,10 +44,10 @@ static int rxe_odp_dereg_mr(struct ib_mr *ibmr, struct ib_udata *udata)
 	int ret;
 
 	if (!region || atomic_read(&mr->num_mw))
-		return rxe_odp_stock_ops.dereg_mr(ibmr, udata);
+		return rxe_stock_dereg_mr(ibmr, udata);
 
 	odp_region_kill(region);
-	ret = rxe_odp_stock_ops.dereg_mr(ibmr, udata);
+	ret = rxe_stock_dereg_mr(ibmr, udata);
 	if (ret)
 		odp_region_revive(region);
 	return ret;
@@ -83,8 +84,8 @@ int rxe_odp_register_device(struct ib_device *dev, const char *name,
 	/* Fills what stock has left empty ... */
 	ib_set_device_ops(dev, &rxe_odp_ops);
 	/* ... and this puts ours over what it has set. */
-	rxe_odp_stock_ops.reg_user_mr = dev->ops.reg_user_mr;
-	rxe_odp_stock_ops.dereg_mr = dev->ops.dereg_mr;
+	rxe_stock_reg_user_mr = dev->ops.reg_user_mr;
+	rxe_stock_dereg_mr = dev->ops.dereg_mr;
 	dev->ops.reg_user_mr = rxe_odp_reg_user_mr;
 	dev->ops.dereg_mr = rxe_odp_dereg_mr;
 	return ib_register_device(dev, name, dma_device);

@@ -17,13 +17,13 @@
 
 #include "stock/rxe_mr.c"
 
-#define RXE_PINNED(fn) \
-	typeof(fn) fn##_pinned __attribute__((alias(#fn)))
-
-RXE_PINNED(rxe_mr_copy);
-RXE_PINNED(rxe_mr_do_atomic_op);
-RXE_PINNED(rxe_mr_do_atomic_write);
-RXE_PINNED(rxe_flush_pmem_iova);
+typeof(rxe_mr_copy) rxe_mr_copy_pinned __alias(rxe_mr_copy);
+typeof(rxe_mr_do_atomic_op) rxe_mr_do_atomic_op_pinned
+	__alias(rxe_mr_do_atomic_op);
+typeof(rxe_mr_do_atomic_write) rxe_mr_do_atomic_write_pinned
+	__alias(rxe_mr_do_atomic_write);
+typeof(rxe_flush_pmem_iova) rxe_flush_pmem_iova_pinned
+	__alias(rxe_flush_pmem_iova);
 
 /* Both are static in stock rxe_mr.c on some kernels. */
 void rxe_odp_mr_init_keys(int access, struct rxe_mr *mr)
