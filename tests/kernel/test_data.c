@@ -205,6 +205,7 @@ START_TEST(many_windows)
 	RIG_NEEDS_ODP(rig);
 	p = rig_pair_mtu(rig, IBV_QPT_RC, 4096);
 	area = rig_map_bare(size, RIG_WINDOW, true);
+	ck_assert_int_eq(madvise(area, size, MADV_NOHUGEPAGE), 0);
 	buf = rig_map(2 * len, 0, RIG_ANON);
 	big = rig_reg(rig, area, size, 0x7000000000ull, RIG_RW, true);
 	small = rig_reg(rig, buf, 2 * len, RIG_IOVA_SAME, RIG_RW, false);
