@@ -69,6 +69,9 @@ int rxe_odp_advise_mr(struct ib_pd *ibpd,
 		      struct ib_sge *sg_list, u32 num_sge,
 		      struct uverbs_attr_bundle *attrs);
 
+/* complete.c */
+int rxe_odp_completer(struct rxe_qp *qp);
+
 /* device.c */
 int rxe_odp_register_device(struct ib_device *dev, const char *name,
 			    struct device *dma_device);
