@@ -47,7 +47,7 @@ static unsigned int send_flags(const struct rig_op *op)
 	       (op->flags & RIG_FENCE ? IBV_SEND_FENCE : 0);
 }
 
-/* The two verbs that only the newer interface has. */
+/* The two verbs that only the newer interface has, and the two that it does not look into. */
 static int post_extended(struct rig_end *end, const struct rig_op *op)
 {
 	struct ibv_qp_ex *q = end->qpx;
@@ -57,11 +57,22 @@ static int post_extended(struct rig_end *end, const struct rig_op *op)
 	ibv_wr_start(q);
 	q->wr_id = op->wr_id;
 	q->wr_flags = send_flags(op);
-	if (op->verb == RIG_ATOMIC_WRITE)
+	switch (op->verb) {
+	case RIG_ATOMIC_WRITE:
 		ibv_wr_atomic_write(q, op->remote.rkey, op->remote.addr, &op->value);
-	else
+		break;
+	case RIG_CAS:
+		ibv_wr_atomic_cmp_swp(q, op->remote.rkey, op->remote.addr, op->compare, op->value);
+		ibv_wr_set_sge(q, op->sg[0].lkey, op->sg[0].addr, op->sg[0].len);
+		break;
+	case RIG_FADD:
+		ibv_wr_atomic_fetch_add(q, op->remote.rkey, op->remote.addr, op->value);
+		ibv_wr_set_sge(q, op->sg[0].lkey, op->sg[0].addr, op->sg[0].len);
+		break;
+	default:
 		ibv_wr_flush(q, op->remote.rkey, op->remote.addr, op->remote.len, op->flush_type,
 			     op->flush_level);
+	}
 	return ibv_wr_complete(q);
 }
 
@@ -107,7 +118,7 @@ int rig_post(struct rig_pair *pair, const struct rig_op *op)
 		.imm_data = htobe32(op->imm),
 	};
 
-	if (op->verb == RIG_ATOMIC_WRITE || op->verb == RIG_FLUSH)
+	if (op->verb == RIG_ATOMIC_WRITE || op->verb == RIG_FLUSH || op->flags & RIG_UNCHECKED)
 		return post_extended(&pair->end[op->from], op);
 	wr.opcode = opcode_of(op->verb);
 	set_target(&wr, pair, op);

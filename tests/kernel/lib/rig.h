@@ -176,6 +176,7 @@ const char *rig_verb_name(enum rig_verb verb);
 #define RIG_INLINE	0x1u	/* data copied when posted */
 #define RIG_FENCE	0x2u
 #define RIG_SILENT	0x4u	/* unsignalled: no completion unless it fails */
+#define RIG_UNCHECKED	0x8u	/* atomics past the provider's own check of their alignment */
 
 struct rig_op {
 	enum rig_verb verb;
