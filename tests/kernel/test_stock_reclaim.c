@@ -7,12 +7,13 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include "disk.h"
 #include "rig.h"
 
 #define PAGES	1024u
 #define LEN	(PAGES * RIG_PAGE)
-#define SPACE	(16ul << 20)	/* the region; S2 and S3 use the first LEN of it */
 #define SWAP	(256ul << 20)
+#define DISK	(32ul << 20)
 
 static struct rig *rig;
 static struct rig_pair *pair;
@@ -20,7 +21,7 @@ static uint8_t *a, *b;
 static struct rig_mr *ma, *mb;
 static char no_swap[200];
 
-static void setup(void)
+static void prepare(bool disk)
 {
 	struct rig_attr attr = rig_attr();
 
@@ -29,15 +30,28 @@ static void setup(void)
 	if (!rig_has_odp(rig))
 		return;
 	no_swap[0] = '\0';
-	if (!rig_swap_on(SWAP, no_swap, sizeof(no_swap)))
+	if (disk ? !disk_swap_on(DISK, no_swap, sizeof(no_swap)) :
+		   !rig_swap_on(SWAP, no_swap, sizeof(no_swap)))
 		return;
 	pair = rig_pair(rig, IBV_QPT_RC);
 	a = rig_map(LEN, 0, RIG_ANON);
-	b = rig_map(SPACE, 0, RIG_ANON);
-	madvise(b, SPACE, MADV_NOHUGEPAGE);
+	/* One page more is in the region, and forbidden. */
+	b = rig_map(LEN + RIG_PAGE, 0, RIG_ANON);
+	mprotect(b + LEN, RIG_PAGE, PROT_NONE);
+	madvise(b, LEN, MADV_NOHUGEPAGE);
 	ma = rig_reg(rig, a, LEN, RIG_IOVA_SAME, RIG_RW, false);
-	mb = rig_reg(rig, b, SPACE, RIG_IOVA_SAME, RIG_RW, true);
+	mb = rig_reg(rig, b, LEN + RIG_PAGE, RIG_IOVA_SAME, RIG_RW, true);
 	rig_dmesg_mark();
+}
+
+static void on_zram(void)
+{
+	prepare(false);
+}
+
+static void on_disk(void)
+{
+	prepare(true);
 }
 
 static void teardown(void)
@@ -53,6 +67,7 @@ static void teardown(void)
 	rig_dereg(mb);
 	rig_close(rig);
 	rig_swap_off();
+	disk_swap_off();
 }
 
 #define NEEDS_SWAP() do {									\
@@ -174,137 +189,132 @@ END_TEST
 
 /* ------------------------------------------------------------------ S4 */
 
-#define CHUNK		(16 * RIG_PAGE)
-#define CHUNKS		(SPACE / CHUNK)
-/* Of the memory cgroup: not all chunks fit into the first; the second is out of reach. */
-#define RACE_HIGH	"8M"
-#define RACE_MAX	(128ul << 20)
+#define CHUNK_PAGES	8u
+#define CHUNK		(CHUNK_PAGES * RIG_PAGE)
+#define CHUNKS		4u
+#define ARENA		(b + LEN - CHUNKS * CHUNK)	/* the end of the region */
 
-/* One chunk is one turn: whoever holds its lock alone decides what is in it. */
-static pthread_mutex_t turn[CHUNKS];
+/*
+ * Prefetches that go well; prefetches that end at the page that forbids them, with all that they
+ * have found before; and prefetches while the pages are being reclaimed instead of dropped.
+ */
+enum race_kind { RACE_PLAIN, RACE_FAILING, RACE_RECLAIM, RACES };
+
 static atomic_bool over;
-static uint64_t prefetches;
+static atomic_ulong prefetches;
 
 static void *prefetcher(void *arg)
 {
-	struct rig_rand rnd = rig_rand((uintptr_t)arg);
-	struct rig_span span;
+	enum race_kind kind = *(enum race_kind *)arg;
+	struct rig_span span = rig_at(mb, LEN - CHUNKS * CHUNK, CHUNKS * CHUNK);
 
+	if (kind == RACE_FAILING)
+		span.len += RIG_PAGE;
 	while (!atomic_load(&over)) {
-		span = rig_at(mb, rig_below(&rnd, CHUNKS) * CHUNK, CHUNK);
 		if (rig_advise(rig, IB_UVERBS_ADVISE_MR_ADVICE_PREFETCH_WRITE, 0, &span, 1))
 			break;
-		prefetches++;
-		if (prefetches % 8 == 0)
-			rig_sleep(200e-6);
+		/* There is no telling when it is done: give them time, or they pile up. */
+		if (atomic_fetch_add(&prefetches, 1) % 8 == 0)
+			rig_sleep(1e-3);
 	}
 	return NULL;
 }
 
-static void invalidate(uint8_t *at, unsigned int how)
-{
-	switch (how) {
-	case 0:
-		madvise(at, CHUNK, MADV_DONTNEED);
-		break;
-	case 1:
-		madvise(at, CHUNK, MADV_PAGEOUT);
-		break;
-	default:
-		/* In one call, or another thread's mapping might take the place. */
-		if (mmap(at, CHUNK, PROT_READ | PROT_WRITE,
-			 MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == MAP_FAILED)
-			ck_abort_msg("mmap: %s", strerror(errno));
-		madvise(at, CHUNK, MADV_NOHUGEPAGE);
-	}
-}
-
-static void *invalidator(void *arg)
+/* Contents do not change by this, wherever it hits. */
+static void *reclaimer(void *arg)
 {
 	struct rig_rand rnd = rig_rand((uintptr_t)arg);
-	unsigned int chunk;
 
-	while (!atomic_load(&over)) {
-		chunk = (unsigned int)rig_below(&rnd, CHUNKS);
-		pthread_mutex_lock(&turn[chunk]);
-		invalidate(b + chunk * CHUNK, (unsigned int)rig_below(&rnd, 3));
-		pthread_mutex_unlock(&turn[chunk]);
-	}
+	while (!atomic_load(&over))
+		madvise(ARENA + rig_below(&rnd, CHUNKS) * CHUNK, CHUNK, MADV_PAGEOUT);
 	return NULL;
 }
 
-/* Write to every page of a chunk, 8 bytes each; nobody else writes or drops anything meanwhile. */
-static unsigned int round_of_writes(unsigned int chunk, uint64_t nonce)
+static void drop_chunk(uint8_t *at, unsigned int how)
 {
-	unsigned int i, unseen = 0;
-	uint64_t word, want;
+	int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED;
 
-	pthread_mutex_lock(&turn[chunk]);
-	for (i = 0; i < CHUNK; i += RIG_PAGE) {
-		want = nonce + i;
-		memcpy(a + i, &want, 8);
-		RIG_OK(rig_write(pair, rig_at(ma, i, 8), rig_at(mb, chunk * CHUNK + i, 8)));
+	if (how > 1) {
+		madvise(at, CHUNK, MADV_DONTNEED);
+		return;
 	}
-	for (i = 0; i < CHUNK; i += RIG_PAGE) {
-		want = nonce + i;
-		memcpy(&word, b + chunk * CHUNK + i, 8);
-		unseen += word != want;
+	if (how == 1) {
+		/* With a hole: a prefetch that sees it gives up. */
+		munmap(at, CHUNK);
+		flags |= MAP_FIXED_NOREPLACE;
 	}
-	pthread_mutex_unlock(&turn[chunk]);
+	if (mmap(at, CHUNK, PROT_READ | PROT_WRITE, flags, -1, 0) != at)
+		ck_abort_msg("cannot map a chunk again: %s", strerror(errno));
+	madvise(at, CHUNK, MADV_NOHUGEPAGE);
+}
+
+/* 8 bytes to every page of a chunk that was dropped a moment ago; how many the CPU does not see. */
+static unsigned int round_of_writes(uint64_t chunk, uint64_t nonce)
+{
+	struct ibv_wc wc[CHUNK_PAGES];
+	unsigned int i, unseen = 0;
+	uint64_t word;
+
+	for (i = 0; i < CHUNK_PAGES; i++) {
+		struct rig_span from = rig_at(ma, i * 8, 8);
+		struct rig_op op = {
+			.verb = RIG_WRITE, .sg = &from, .nsg = 1,
+			.remote = rig_at(mb, LEN - (CHUNKS - chunk) * CHUNK + i * RIG_PAGE, 8),
+		};
+
+		word = nonce + i;
+		memcpy(a + i * 8, &word, 8);
+		ck_assert_int_eq(rig_post(pair, &op), 0);
+	}
+	rig_reap(rig, pair->end[RIG_A].scq, wc, CHUNK_PAGES, "writes to a fresh chunk");
+	for (i = 0; i < CHUNK_PAGES; i++) {
+		ck_assert_msg(wc[i].status == IBV_WC_SUCCESS, "write to a fresh page: %s",
+			      rig_status_name(wc[i].status));
+		memcpy(&word, ARENA + chunk * CHUNK + i * RIG_PAGE, 8);
+		unseen += word != nonce + i;
+	}
 	return unseen;
 }
 
-/* Pressure by memory.high: at memory.max a burst of prefetches would summon the OOM killer. */
-static bool squeeze(char *why, size_t len)
+static void race(double seconds, enum race_kind kind)
 {
-	char path[80];
-	int err;
+	struct rig_rand rnd = rig_rand(rig_seed());
+	uint64_t rounds, bad_rounds = 0, unseen = 0, chunk, n;
+	double end = rig_now() + seconds;
+	int i, threads = 1;
+	pthread_t thread[2];
 
-	if (!rig_memcg(RACE_MAX, why, len))
-		return false;
-	snprintf(path, sizeof(path), "/sys/fs/cgroup/odpreg-%d/memory.high", (int)getpid());
-	err = rig_write_file(path, RACE_HIGH);
-	if (err)
-		snprintf(why, len, "%s: %s", path, strerror(err));
-	return !err;
-}
-
-START_TEST(test_s4_prefetch_against_invalidation)
-{
-	const char *env = getenv("ODPREG_RACE_SECONDS");
-	double end = rig_now() + (env ? atof(env) : 15);
-	uint64_t rounds = 0, bad_rounds = 0, unseen = 0, n;
-	pthread_t thread[3];
-	struct rig_rand rnd;
-	char why[200];
-	unsigned int i;
-
-	NEEDS_SWAP();
-	rnd = rig_rand(rig_seed());
-	if (!squeeze(why, sizeof(why)))
-		RIG_SKIP(why);
-	for (i = 0; i < CHUNKS; i++)
-		pthread_mutex_init(&turn[i], NULL);
-	pthread_create(&thread[0], NULL, prefetcher, (void *)1ul);
-	pthread_create(&thread[1], NULL, prefetcher, (void *)2ul);
-	pthread_create(&thread[2], NULL, invalidator, (void *)3ul);
-	for (; rig_now() < end; rounds++) {
-		n = round_of_writes((unsigned int)rig_below(&rnd, CHUNKS), rounds << 20 | 1);
+	pthread_create(&thread[0], NULL, prefetcher, &kind);
+	if (kind == RACE_RECLAIM)
+		pthread_create(&thread[threads++], NULL, reclaimer, (void *)3ul);
+	for (rounds = 0; rig_now() < end; rounds++) {
+		chunk = rig_below(&rnd, CHUNKS);
+		if (kind != RACE_RECLAIM)
+			drop_chunk(ARENA + chunk * CHUNK, (unsigned int)rig_below(&rnd, 6));
+		n = round_of_writes(chunk, rounds << 20 | 1);
 		bad_rounds += n > 0;
 		unseen += n;
 	}
 	atomic_store(&over, true);
-	for (i = 0; i < 3; i++)
+	for (i = 0; i < threads; i++)
 		pthread_join(thread[i], NULL);
-	rig_memcg(0, why, sizeof(why));
-	printf("%ju rounds of %lu writes, about %ju prefetches\n", (uintmax_t)rounds,
-	       CHUNK / RIG_PAGE, (uintmax_t)prefetches);
+	printf("%ju rounds of %u writes, %lu prefetches\n", (uintmax_t)rounds, CHUNK_PAGES,
+	       atomic_load(&prefetches));
 	ck_assert_msg(!unseen, "%ju acknowledged writes in %ju of %ju rounds are not seen by the CPU",
 		      (uintmax_t)unseen, (uintmax_t)bad_rounds, (uintmax_t)rounds);
 }
+
+/* _i: enum race_kind. */
+START_TEST(test_s4_prefetch_against_invalidation)
+{
+	const char *env = getenv("ODPREG_RACE_SECONDS");
+
+	NEEDS_SWAP();
+	race(env ? atof(env) : 8, (enum race_kind)_i);
+}
 END_TEST
 
-static TCase *add_case(Suite *s, const char *name)
+static TCase *add_case(Suite *s, const char *name, SFun setup)
 {
 	TCase *tc = rig_tcase(s, name, 0);
 
@@ -315,13 +325,15 @@ static TCase *add_case(Suite *s, const char *name)
 int main(void)
 {
 	Suite *s = suite_create("stock reclaim");
-	TCase *tc = add_case(s, "S2");
+	TCase *tc = add_case(s, "S2", on_disk);
 
 	tcase_add_loop_test(tc, test_s2_write_after_swap_in, 0, 2);
 	tcase_add_test(tc, test_s2_local_side);
-	tc = add_case(s, "S3");
+	tc = add_case(s, "S2 on zram", on_zram);
+	tcase_add_loop_test(tc, test_s2_write_after_swap_in, 0, 2);
+	tc = add_case(s, "S3", on_zram);
 	tcase_add_loop_test(tc, test_s3_write_after_free, 0, 2);
-	tc = add_case(s, "S4");
-	tcase_add_test(tc, test_s4_prefetch_against_invalidation);
+	tc = add_case(s, "S4", on_zram);
+	tcase_add_loop_test(tc, test_s4_prefetch_against_invalidation, 0, RACES);
 	return rig_main(&s, 1);
 }
