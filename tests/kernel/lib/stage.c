@@ -1,0 +1,213 @@
+// SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+/* The six checks of a memory event. */
+#include "stage.h"
+
+static const char *const gauge[] = {
+	"regions", "windows", "leaves", "entries", "faults_in_flight",
+};
+
+#define GAUGES	((int)(sizeof(gauge) / sizeof(gauge[0])))
+
+bool stage_open(struct stage *s, bool huge)
+{
+	int i;
+
+	memset(s, 0, sizeof(*s));
+	s->rig = rig_open(NULL);
+	if (!rig_has_odp(s->rig))
+		return false;
+	for (i = 0; i < GAUGES; i++)
+		s->baseline[i] = rig_odp_counter(gauge[i]);
+	rig_dmesg_mark();
+	s->pair = rig_pair(s->rig, IBV_QPT_RC);
+	s->other = rig_pair(s->rig, IBV_QPT_RC);
+	s->len = STAGE_LEN;
+	s->huge = huge;
+	s->mem = rig_map(s->len, 2ul << 20, RIG_ANON);
+	madvise(s->mem, s->len, huge ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);
+	rig_fill(s->mem, s->len, 1, 0);
+	s->odp = rig_reg(s->rig, s->mem, s->len, RIG_IOVA_SAME, RIG_RW, true);
+	s->buf = rig_map(2 * STAGE_WAY, 0, RIG_ANON);
+	s->pinned = rig_reg(s->rig, s->buf, 2 * STAGE_WAY, RIG_IOVA_SAME, RIG_RW, false);
+	s->nonce = 1000;
+	return true;
+}
+
+/* The engine frees what it no longer needs a little later: give it that. */
+static void expect_gauges(const struct stage *s)
+{
+	double end = rig_now() + 10;
+	int i;
+
+	for (i = 0; i < GAUGES; i++) {
+		while (rig_odp_counter(gauge[i]) > s->baseline[i] && rig_now() < end)
+			rig_sleep(0.02);
+		ck_assert_msg(rig_odp_counter(gauge[i]) <= s->baseline[i],
+			      "the engine still has %jd %s, %jd before",
+			      (intmax_t)rig_odp_counter(gauge[i]), gauge[i],
+			      (intmax_t)s->baseline[i]);
+	}
+}
+
+void stage_close(struct stage *s)
+{
+	const char *line;
+
+	if (s->odp) {
+		rig_unpair(s->pair);
+		rig_unpair(s->other);
+		if (s->ghost)
+			rig_dereg(s->ghost);
+		rig_dereg(s->odp);
+		rig_dereg(s->pinned);
+		expect_gauges(s);
+		line = rig_dmesg_new();
+		ck_assert_msg(!line, "kernel log: %s", line);
+		rig_unmap(s->mem, s->len);
+		rig_unmap(s->buf, 2 * STAGE_WAY);
+	}
+	rig_close(s->rig);
+}
+
+static struct rig_span result(const struct stage *s, uint32_t len)
+{
+	return rig_at(s->pinned, STAGE_WAY, len);
+}
+
+/* What the wire brought against what the CPU sees. */
+static void same(const struct stage *s, size_t at, uint32_t len, const char *verb, const char *when)
+{
+	const uint8_t *have = s->buf + STAGE_WAY, *want = s->mem + at;
+	uint32_t i;
+
+	if (!memcmp(have, want, len))
+		return;
+	for (i = 0; have[i] == want[i]; i++)
+		;
+	ck_abort_msg("%s: %s of %u bytes at %#zx: byte %u is %#04x, the CPU sees %#04x", when, verb,
+		     len, at, i, have[i], want[i]);
+}
+
+static void must(struct rig_res res, const char *verb, size_t at, uint32_t len, const char *when)
+{
+	ck_assert_msg(rig_res_ok(res), "%s: %s of %u bytes at %#zx: %s, receive: %s", when, verb, len,
+		      at, rig_status_name(res.status), rig_status_name(res.peer));
+}
+
+void stage_reads(struct stage *s, size_t at, uint32_t len, const char *when)
+{
+	memset(s->buf + STAGE_WAY, 0x5a, len);
+	must(rig_read(s->pair, result(s, len), rig_at(s->odp, at, len)), "read", at, len, when);
+	same(s, at, len, "read", when);
+	memset(s->buf + STAGE_WAY, 0x5a, len);
+	must(rig_send(s->pair, rig_at(s->odp, at, len), result(s, len)), "send", at, len, when);
+	same(s, at, len, "send", when);
+}
+
+static void arrived(struct stage *s, size_t at, uint32_t len, const char *verb, const char *when)
+{
+	rig_expect(s->mem + at, len, s->nonce, 0, "%s: %s of %u bytes at %#zx", when, verb, len, at);
+}
+
+void stage_writes(struct stage *s, size_t at, uint32_t len, const char *when)
+{
+	struct rig_span operand = rig_at(s->pinned, 0, len);
+	size_t word_at = (at + 7) & ~7ul;
+	uint64_t before, after;
+
+	rig_fill(s->buf, len, ++s->nonce, 0);
+	must(rig_write(s->pair, operand, rig_at(s->odp, at, len)), "write", at, len, when);
+	arrived(s, at, len, "write", when);
+	rig_fill(s->buf, len, ++s->nonce, 0);
+	must(rig_send(s->pair, operand, rig_at(s->odp, at, len)), "receive", at, len, when);
+	arrived(s, at, len, "receive", when);
+	if (word_at + 8 > s->len)
+		return;
+	memcpy(&before, s->mem + word_at, 8);
+	must(rig_fadd(s->pair, result(s, 8), rig_at(s->odp, word_at, 8), s->nonce),
+	     "fetch and add", word_at, 8, when);
+	memcpy(&after, s->mem + word_at, 8);
+	ck_assert_msg(after == before + s->nonce, "%s: fetch and add at %#zx", when, word_at);
+	ck_assert_msg(!memcmp(s->buf + STAGE_WAY, &before, 8),
+		      "%s: old value of fetch and add at %#zx", when, word_at);
+}
+
+void stage_works(struct stage *s, size_t at, size_t len, const char *when)
+{
+	uint32_t most = (uint32_t)(len < STAGE_WAY / 2 ? len : STAGE_WAY / 2);
+
+	stage_reads(s, at, most, when);
+	stage_reads(s, at + len - most, most, when);
+	stage_writes(s, at + most / 3, most - most / 3, when);
+	stage_writes(s, at + len - most, most - 1, when);
+	stage_reads(s, at, most, when);
+}
+
+static void fails(struct stage *s, struct rig_res res, int want, const char *what, const char *when)
+{
+	ck_assert_msg(res.status == want, "%s: %s: %s instead of %s", when, what,
+		      rig_status_name(res.status), rig_status_name(want));
+	rig_reconnect(s->pair);
+	/* The neighbour never noticed. */
+	memset(s->buf, 0x11, 8);
+	must(rig_write(s->other, rig_at(s->pinned, 0, 8), rig_at(s->pinned, STAGE_WAY, 8)),
+	     "write by another queue pair", 0, 8, when);
+}
+
+void stage_refused(struct stage *s, size_t at, uint32_t len, bool write_only, const char *when)
+{
+	struct rig_span mem = rig_at(s->odp, at, len), operand = rig_at(s->pinned, 0, len);
+	struct rig_res res;
+
+	fails(s, rig_write(s->pair, operand, mem), IBV_WC_REM_ACCESS_ERR, "write", when);
+	fails(s, rig_fadd(s->pair, result(s, 8), rig_at(s->odp, (at + len - 8) & ~7ul, 8), 1),
+	      IBV_WC_REM_ACCESS_ERR, "fetch and add", when);
+	if (!write_only) {
+		fails(s, rig_read(s->pair, operand, mem), IBV_WC_REM_ACCESS_ERR, "read", when);
+		fails(s, rig_send(s->pair, mem, operand), IBV_WC_LOC_PROT_ERR, "send", when);
+	}
+	/*
+	 * A receive buffer that cannot be written: rxe's responder says "local QP operation error"
+	 * there and "remote operation error" here, as it does for a bad lkey.
+	 */
+	res = rig_send(s->pair, operand, mem);
+	ck_assert_msg(res.peer != IBV_WC_SUCCESS, "%s: a receive succeeded", when);
+	fails(s, res, IBV_WC_REM_OP_ERR, "send into the region", when);
+}
+
+void stage_ghost(struct stage *s, size_t at, uint32_t len)
+{
+	ck_assert_uint_le(len, STAGE_WAY);
+	s->ghost_at = at;
+	s->ghost = rig_reg(s->rig, s->mem + at, len, RIG_IOVA_SAME, RIG_RW, false);
+}
+
+void stage_ghost_is_gone(struct stage *s, const char *when)
+{
+	uint32_t len = (uint32_t)s->ghost->len;
+	struct rig_span ghost = rig_at(s->ghost, 0, len);
+	const uint64_t pattern = 0x6705704e;
+
+	rig_fill(s->buf, len, pattern, 0);
+	must(rig_write(s->other, rig_at(s->pinned, 0, len), ghost), "write to the old pages", 0, len,
+	     when);
+	ck_assert_msg(rig_diff(s->mem + s->ghost_at, len, pattern, 0) >= 0,
+		      "%s: the pages are still the old ones", when);
+	stage_reads(s, s->ghost_at, len, when);
+	stage_writes(s, s->ghost_at, len, when);
+	must(rig_read(s->other, result(s, len), ghost), "read of the old pages", 0, len, when);
+	rig_expect(s->buf + STAGE_WAY, len, pattern, 0, "%s: the old pages, after access to the new",
+		   when);
+	rig_dereg(s->ghost);
+	s->ghost = NULL;
+}
+
+void stage_mark(struct stage *s)
+{
+	s->invalidations = rig_odp_counter("page_invalidations");
+}
+
+bool stage_invalidated(struct stage *s)
+{
+	return s->invalidations < 0 || rig_odp_counter("page_invalidations") > s->invalidations;
+}
