@@ -3,6 +3,8 @@
  * Input that must be refused, by the right errno or completion status, only there, and in silence:
  * after every refusal the next good operation works, and the kernel log has nothing new.
  */
+#include <rdma/ib_user_ioctl_verbs.h>
+
 #include "rig.h"
 
 #define LEN	(32 * RIG_PAGE)
@@ -570,6 +572,72 @@ static void unreliable(void)
 }
 ODP_ONLY(unreliable)
 
+/* ------------------------------------------------------------------ advice */
+
+#define advice_refused(advice, flags, list, n)							\
+	advice_refused_at(__LINE__, (enum ib_uverbs_advise_mr_advice)(advice), (flags), (list), (n))
+
+static void advice_refused_at(int line, enum ib_uverbs_advise_mr_advice advice, uint32_t flags,
+			      const struct rig_span *list, unsigned int n)
+{
+	int err = rig_advise(rig, advice, flags, list, n);
+
+	ck_assert_msg(err == EINVAL || err == EPERM || err == EFAULT || err == EOPNOTSUPP ||
+		      err == ENOENT, "line %d: advice %d, flags %#x: %s", line, advice, flags,
+		      err ? strerror(err) : "taken");
+}
+
+#define FLUSH	IB_UVERBS_ADVISE_MR_FLAG_FLUSH
+#define READ	IB_UVERBS_ADVISE_MR_ADVICE_PREFETCH
+#define WRITE	IB_UVERBS_ADVISE_MR_ADVICE_PREFETCH_WRITE
+
+/* Good advice first: that the refusals below mean something. Then every argument wrong in turn. */
+static void bad_advice(void)
+{
+	uint8_t *m = rig_map(LEN, 0, RIG_ANON);
+	struct rig_mr *mm = rig_reg(rig, m, LEN, RIG_PAGE, RIG_RW, true);
+	struct rig_mr *ro = rig_reg(rig, m, LEN, RIG_PAGE, RIG_READ_ONLY, true);
+	struct rig_span good = rig_at(mm, 0, 2 * RIG_PAGE), list[2] = { good, good };
+	uint32_t flags;
+
+	ck_assert_int_eq(rig_advise(rig, WRITE, FLUSH, &good, 1), 0);
+	ck_assert_uint_ge(rig_resident(m, LEN), 2);
+	ck_assert_int_eq(madvise(m, LEN, MADV_DONTNEED), 0);
+	for (flags = 0; flags <= FLUSH; flags += FLUSH) {
+		list[1] = good;
+		advice_refused(77, flags, list, 2);
+		advice_refused(WRITE, flags | 1 << 5, list, 2);
+		advice_refused(WRITE, flags, list, 0);
+		list[1] = rig_at(ma, 0, 64);	/* pinned */
+		advice_refused(READ, flags, list, 2);
+		list[1] = rig_raw(good.addr, 64, 0);
+		advice_refused(READ, flags, list, 2);
+		list[1] = rig_raw(good.addr, 64, good.lkey ^ 1);
+		advice_refused(READ, flags, list, 2);
+		list[1] = rig_raw(good.addr, 64, UINT32_MAX);
+		advice_refused(READ, flags, list, 2);
+		list[1] = rig_at(mm, LEN - 10, 11);
+		advice_refused(READ, flags, list, 2);
+		list[1] = rig_at(mm, (uint64_t)-1, 2);
+		advice_refused(READ, flags, list, 2);
+		list[1] = rig_at(mm, 1ull << 50, 64);
+		advice_refused(READ, flags, list, 2);
+		list[1] = rig_raw(UINT64_MAX - 3, 8000, good.lkey);
+		advice_refused(READ, flags, list, 2);
+		list[1] = rig_at(ro, 0, 64);
+		advice_refused(WRITE, flags, list, 2);
+	}
+	rig_sleep(0.2);
+	ck_assert_msg(!rig_resident(m, LEN), "refused advice brought pages in");
+	munmap(m + RIG_PAGE, RIG_PAGE);
+	advice_refused(WRITE, FLUSH, &good, 1);
+	rig_dereg(mm);
+	advice_refused(WRITE, FLUSH, &good, 1);
+	rig_dereg(ro);
+	rig_unmap(m, LEN);
+}
+ODP_ONLY(bad_advice)
+
 static Suite *suite(void)
 {
 	Suite *s = suite_create("bad input");
@@ -604,6 +672,7 @@ static Suite *suite(void)
 	tcase_add_test(memory, write_to_read_only_memory_odp);
 	tcase_add_test(memory, past_the_end_of_a_file_odp);
 	tcase_add_test(memory, unreliable_odp);
+	tcase_add_test(memory, bad_advice_odp);
 	return s;
 }
 

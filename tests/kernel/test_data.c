@@ -25,6 +25,20 @@ static size_t place(size_t offset, uint32_t len, bool across)
 	return XFER_MIDDLE - (before ? before : RIG_PAGE) + offset;
 }
 
+static bool device_has_odp(void)
+{
+	struct rig *rig = rig_open(NULL);
+	bool odp = rig_has_odp(rig);
+
+	rig_close(rig);
+	return odp;
+}
+
+#define NEEDS_ODP() do {									\
+	if (!device_has_odp())									\
+		RIG_SKIP("the device has no on-demand paging");					\
+} while (0)
+
 enum { KIND, LEN, MTU, SRC_OFF, DST_OFF, SRC_MEM, DST_MEM, SRC_IOVA, DST_IOVA, SRC_ACROSS, DST_ACROSS,
        SRC_SGES, DST_SGES, PARAMS };
 
@@ -78,19 +92,59 @@ static void run_matrix(bool odp, bool ud)
 	cover_free(c);
 }
 
-static bool device_has_odp(void)
+static struct xfer_side random_side(struct rig_rand *r, uint32_t len, bool odp)
 {
-	struct rig *rig = rig_open(NULL);
-	bool odp = rig_has_odp(rig);
+	const size_t last = XFER_AREA - XFER_GUARD - len;
+	struct xfer_side side = {
+		.mem = (enum xfer_mem)rig_below(r, odp ? XFER_MEMS : 1),
+		.iova = (enum xfer_iova)rig_below(r, XFER_IOVAS),
+		.at = XFER_GUARD + rig_below(r, last - XFER_GUARD),
+		.sges = 1 + (int)rig_below(r, 6),
+	};
 
-	rig_close(rig);
-	return odp;
+	/* A page's start or end is where mistakes live. */
+	if (rig_below(r, 3) == 0)
+		side.at = (side.at & ~(RIG_PAGE - 1)) + RIG_PAGE - rig_below(r, 4);
+	if (side.at > last)
+		side.at = last;
+	return side;
 }
 
-#define NEEDS_ODP() do {									\
-	if (!device_has_odp())									\
-		RIG_SKIP("the device has no on-demand paging");					\
-} while (0)
+/* What no list of values has: any place, any length, of every magnitude. */
+static void run_random(bool odp, int count)
+{
+	struct xfer_env *env = xfer_open(odp);
+	struct rig_rand r = rig_rand(rig_seed());
+	int i;
+
+	for (i = 0; i < count; i++) {
+		struct xfer x = {
+			.kind = (enum xfer_kind)rig_below(&r, XFER_KINDS),
+			.mtu = mtus[rig_below(&r, N(mtus))],
+		};
+
+		x.len = (uint32_t)(1 + rig_below(&r, XFER_MAX >> rig_below(&r, 20)));
+		if (x.kind == XFER_UD_SEND && x.len > x.mtu)
+			x.len = x.mtu - x.len % 8;
+		x.src = random_side(&r, x.len, odp);
+		x.dst = random_side(&r, x.len, odp);
+		xfer_run(env, &x);
+	}
+	xfer_close(env);
+}
+
+START_TEST(random_pinned)
+{
+	run_random(false, 200);
+}
+END_TEST
+
+START_TEST(random_odp)
+{
+	NEEDS_ODP();
+	run_random(true, 600);
+}
+END_TEST
 
 START_TEST(matrix_pinned)
 {
@@ -240,6 +294,8 @@ int main(void)
 	tcase_add_test(matrix, matrix_odp);
 	tcase_add_test(matrix, matrix_ud_pinned);
 	tcase_add_test(matrix, matrix_ud_odp);
+	tcase_add_test(matrix, random_pinned);
+	tcase_add_test(matrix, random_odp);
 	tcase_add_loop_test(small, small_pinned, 0, XFER_KINDS);
 	tcase_add_loop_test(small, small_odp, 0, XFER_KINDS);
 	tcase_add_loop_test(window, window_border, 0, XFER_KINDS);

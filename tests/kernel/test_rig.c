@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 /* The library's own test: one operation of every verb on pinned memory, and that failures show. */
+#include "cover.h"
 #include "rig.h"
 
 #define LEN	(64u << 10)
@@ -109,6 +110,30 @@ START_TEST(patterns_tell_every_byte)
 }
 END_TEST
 
+START_TEST(covers_meet_every_pair)
+{
+	const int levels[] = { 8, 12, 5, 7, 7, 4, 2, 1, 3 };
+	const int params = sizeof(levels) / sizeof(levels[0]);
+	struct cover *c = cover_make(levels, params);
+	int p, q, v, w, i;
+
+	for (p = 0; p < params; p++)
+		for (q = p + 1; q < params; q++)
+			for (v = 0; v < levels[p]; v++)
+				for (w = 0; w < levels[q]; w++) {
+					for (i = 0; i < c->rows; i++)
+						if (c->row[i][p] == v && c->row[i][q] == w)
+							break;
+					ck_assert_msg(i < c->rows, "%d=%d never meets %d=%d", p, v,
+						      q, w);
+				}
+	/* At least the largest product, and not much more. */
+	ck_assert_int_ge(c->rows, 12 * 8);
+	ck_assert_int_le(c->rows, 12 * 8 * 2);
+	cover_free(c);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("rig");
@@ -119,5 +144,6 @@ int main(void)
 	tcase_add_test(tc, other_transports);
 	tcase_add_test(tc, failure_shows_and_the_pair_comes_back);
 	tcase_add_test(tc, patterns_tell_every_byte);
+	tcase_add_test(tc, covers_meet_every_pair);
 	return rig_main(&s, 1);
 }
