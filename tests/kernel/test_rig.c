@@ -93,6 +93,20 @@ START_TEST(failure_shows_and_the_pair_comes_back)
 }
 END_TEST
 
+/* What never completes is given up when its time is over, and not before. */
+START_TEST(waits_end)
+{
+	struct rig_pair *p = rig_pair(rig, IBV_QPT_RC);
+	double start = rig_now();
+	struct ibv_wc wc;
+
+	ck_assert(!rig_try_reap(p->end[RIG_A].scq, &wc, 1, 0.3));
+	ck_assert_msg(rig_now() - start >= 0.3, "given up after %.3f s", rig_now() - start);
+	ck_assert_msg(rig_now() - start < 10, "given up after %.3f s", rig_now() - start);
+	rig_unpair(p);
+}
+END_TEST
+
 START_TEST(patterns_tell_every_byte)
 {
 	uint8_t *p = rig_map(4096, 0, RIG_ANON);
@@ -143,6 +157,7 @@ int main(void)
 	tcase_add_test(tc, every_verb_once);
 	tcase_add_test(tc, other_transports);
 	tcase_add_test(tc, failure_shows_and_the_pair_comes_back);
+	tcase_add_test(tc, waits_end);
 	tcase_add_test(tc, patterns_tell_every_byte);
 	tcase_add_test(tc, covers_meet_every_pair);
 	return rig_main(&s, 1);
