@@ -52,6 +52,15 @@ sync_tree() {
 	done
 }
 
+# The stock directory holds what its package has and nothing of another kernel.
+drop_strangers() {
+	local from=$1 to=$2 f
+	(cd "$to" && find . -name '*.[ch]') |
+	while read -r f; do
+		[ -e "$from/$f" ] || rm "$to/$f"
+	done
+}
+
 # What compiles against this kernel is there; the answer changes only with it.
 probe() {
 	local config=$out/compat/odp_compat_config.h new=$out/compat/config.new p name
@@ -73,7 +82,8 @@ mkdir -p "$out"
 out=$(cd "$out" && pwd)
 sync_tree "$top" "$out"
 sync_tree "$rxe" "$out/rxe/stock"
-stamp="$kver $(cat "$out"/compat/probe_*.c | sha256sum)"
+drop_strangers "$rxe" "$out/rxe/stock"
+stamp="$kver $(cat "$out"/compat/probe_*.c "$out"/rxe/stock/*.h | sha256sum)"
 if [ ! -e "$out/compat/odp_compat_config.h" ] ||
 	[ "$(cat "$out/compat/stamp" 2>/dev/null)" != "$stamp" ]; then
 	probe

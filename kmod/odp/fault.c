@@ -54,6 +54,8 @@ static void odp_fault_work(struct work_struct *work)
 
 	spin_lock(&region->fault_lock);
 	list_del(&fault->list);
+	if (fault->flags & ODP_FAULT_ASYNC)
+		region->prefetches--;
 	spin_unlock(&region->fault_lock);
 
 	odp_fault_put(fault);
@@ -68,7 +70,9 @@ static struct odp_fault *odp_fault_start(struct odp_region *region,
 {
 	struct odp_fault *fault;
 
-	fault = kzalloc(sizeof(*fault), GFP_KERNEL);
+	/* Prefetches come from a system call, whose caller pays for them. */
+	fault = kzalloc(sizeof(*fault), flags & ODP_FAULT_PREFETCH ?
+			GFP_KERNEL_ACCOUNT : GFP_KERNEL);
 	if (!fault)
 		return NULL;
 	kref_init(&fault->kref);
@@ -128,9 +132,10 @@ static int odp_fault_wait(struct odp_fault *fault)
 					   odp_region_dead(region), patience);
 	if (odp_fault_finished(fault))
 		return fault->ret;
-	if (odp_region_dead(region))
-		return -ESHUTDOWN;
-	return left ? -EINTR : -ETIMEDOUT;
+	if (left < 0)
+		return -EINTR;
+	/* Woken by a kill that may have been taken back since. */
+	return left ? -ESHUTDOWN : -ETIMEDOUT;
 }
 
 /*
@@ -157,6 +162,24 @@ int odp_fault(struct odp_region *region, unsigned long va, u64 len,
 	return ret;
 }
 
+/*
+ * Asynchronous prefetches of one region that may be under way.  One more is
+ * forgotten: it is a hint, and nobody may queue up work without end.
+ */
+#define ODP_PREFETCH_MAX	64
+
+static bool odp_prefetch_admit(struct odp_region *region)
+{
+	bool admit;
+
+	spin_lock(&region->fault_lock);
+	admit = region->prefetches < ODP_PREFETCH_MAX;
+	if (admit)
+		region->prefetches++;
+	spin_unlock(&region->fault_lock);
+	return admit;
+}
+
 /* The same without waiting.  Return: 0 or -ENOMEM. */
 int odp_fault_async(struct odp_region *region, unsigned long va, u64 len,
 		    unsigned int flags)
@@ -164,9 +187,15 @@ int odp_fault_async(struct odp_region *region, unsigned long va, u64 len,
 	struct odp_fault *fault;
 
 	odp_fault_account(region, va, len, flags);
-	fault = odp_fault_start(region, va, len, flags);
-	if (!fault)
-		return -ENOMEM;
-	odp_fault_put(fault);
-	return 0;
+	if (!odp_prefetch_admit(region))
+		return 0;
+	fault = odp_fault_start(region, va, len, flags | ODP_FAULT_ASYNC);
+	if (fault) {
+		odp_fault_put(fault);
+		return 0;
+	}
+	spin_lock(&region->fault_lock);
+	region->prefetches--;
+	spin_unlock(&region->fault_lock);
+	return -ENOMEM;
 }

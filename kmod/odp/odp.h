@@ -72,6 +72,7 @@ struct odp_window {
 	struct odp_region	*region;
 	spinlock_t		lock;		/* leaf[], notifier seq */
 	atomic_t		users;		/* faults inside; < 0: reaped */
+	unsigned long		calm_seq;	/* sequence whose batch is over */
 	struct odp_leaf __rcu	*leaf[ODP_WINDOW_LEAVES];
 	struct rcu_head		rcu;
 };
@@ -95,8 +96,9 @@ struct odp_region {
 	bool			dead;
 	spinlock_t		*atomic_lock;	/* the driver's own atomics */
 	struct xarray		windows;	/* by va >> ODP_WINDOW_SHIFT */
-	spinlock_t		fault_lock;	/* faults */
+	spinlock_t		fault_lock;	/* faults, prefetches */
 	struct list_head	faults;
+	unsigned int		prefetches;	/* asynchronous, under way */
 	struct delayed_work	reap;
 	atomic64_t		stat[ODP_STAT_NR];
 };
@@ -118,6 +120,7 @@ struct odp_fault {
 #define ODP_FAULT_WRITE		BIT(0)
 #define ODP_FAULT_SNAPSHOT	BIT(1)	/* do not populate */
 #define ODP_FAULT_PREFETCH	BIT(2)
+#define ODP_FAULT_ASYNC		BIT(3)		/* nobody waits for it */
 
 /* What lives in the engine now, and what it has done since it was loaded. */
 struct odp_gauges {

@@ -2,15 +2,21 @@
 /*
  * Population: from the owner's page tables into ours
  *
- * One leaf at a time: read the notifier's sequence, let hmm_range_fault()
- * fault and look, make room in the table, and install under window->lock if
- * nothing was invalidated meanwhile (notifier.c draws the race).  No lock of
- * ours is held while the owner's memory is faulted in.
+ * One leaf at a time: read the notifier's sequence, let hmm_range_fault() look
+ * at what the owner has mapped, and if everything is there make room in the
+ * table and install under window->lock, unless something was invalidated
+ * meanwhile (notifier.c draws the race).
  *
- * The pages are charged to the owner, as if it had touched them; the memory of
- * the table is too.
+ * What is not there is faulted in by fixup_user_fault() and looked at again.
+ * hmm_range_fault() could do both, but it keeps mmap_lock while the page comes
+ * from the disk, cannot wait for userfaultfd, and does not tell memory that is
+ * short from memory that does not exist.
+ *
+ * The pages are charged to the owner, as if it had touched them; page tables,
+ * page cache and the memory of our table are too.
  */
 #include <linux/hmm.h>
+#include <linux/hugetlb.h>
 #include <linux/memcontrol.h>
 #include <linux/mm.h>
 #include <linux/sched/mm.h>
@@ -22,14 +28,16 @@
 #define ODP_NOMEM_PATIENCE	(10 * HZ)
 
 /*
- * How often a page that fixup_user_fault() finds good may be refused by
- * hmm_range_fault() before the access fails.  Each time is a race lost against
- * the owner, unless the page has no struct page to offer.
+ * How often a page may be faulted in without an error and still be one that
+ * has nothing to offer: special mappings without a struct page.
  */
-#define ODP_FIXUP_LIMIT		64
+#define ODP_SPECIAL_LIMIT	3
 
 /* Pages looked at without leaving the caller. */
 #define ODP_MAPPED_PAGES	4
+
+/* Something was faulted in: look again. */
+#define ODP_LOOK_AGAIN		1
 
 /* One attempt, or several, at [start, end), which lies in one leaf. */
 struct odp_attempt {
@@ -37,7 +45,8 @@ struct odp_attempt {
 	unsigned long		start;
 	unsigned long		end;
 	unsigned int		flags;		/* ODP_FAULT_* */
-	unsigned int		fixups;
+	unsigned int		burst;		/* pages to fault in at once */
+	unsigned int		special;	/* faults in vain */
 	unsigned long		nomem_since;	/* jiffies, 0: not short */
 	unsigned long		*pfns;
 };
@@ -68,29 +77,18 @@ static void odp_charge_end(struct odp_charge *charge)
 	mem_cgroup_put(charge->memcg);
 }
 
-static unsigned long odp_hmm_flags(unsigned int flags)
-{
-	if (flags & ODP_FAULT_SNAPSHOT)
-		return 0;
-	if (flags & ODP_FAULT_WRITE)
-		return HMM_PFN_REQ_FAULT | HMM_PFN_REQ_WRITE;
-	return HMM_PFN_REQ_FAULT;
-}
-
 static void odp_hmm_range(const struct odp_attempt *attempt,
-			  struct hmm_range *range)
+			  struct hmm_range *range, unsigned long seq)
 {
 	/* Bits that hmm_range_fault() carries from input to output must be 0. */
 	memset(attempt->pfns, 0,
 	       odp_attempt_pages(attempt) * sizeof(*attempt->pfns));
 	*range = (struct hmm_range) {
 		.notifier = &attempt->window->notifier,
-		.notifier_seq =
-			mmu_interval_read_begin(&attempt->window->notifier),
+		.notifier_seq = seq,
 		.start = attempt->start,
 		.end = attempt->end,
 		.hmm_pfns = attempt->pfns,
-		.default_flags = odp_hmm_flags(attempt->flags),
 		/* Device-private memory of others must come back. */
 		.dev_private_owner = &odp_gauges,
 	};
@@ -101,9 +99,8 @@ static int odp_attempt_install(struct odp_attempt *attempt,
 			       struct hmm_range *range, gfp_t gfp)
 {
 	struct odp_window *window = attempt->window;
-	unsigned int i, n = odp_attempt_pages(attempt);
-	bool found = false, small = false;
-	struct odp_charge charge;
+	unsigned int i, n = odp_attempt_pages(attempt), found = 0;
+	bool small = false;
 	unsigned long va;
 	int ret;
 
@@ -111,15 +108,13 @@ static int odp_attempt_install(struct odp_attempt *attempt,
 		va = attempt->start + i * PAGE_SIZE;
 		if (!(attempt->pfns[i] & HMM_PFN_VALID))
 			continue;
-		found = true;
+		found++;
 		small |= !odp_pfn_is_huge(va, attempt->pfns[i]);
 	}
 	if (!found)
 		return 0;
 
-	odp_charge_begin(&charge, window->region->mm);
 	ret = odp_table_prepare(window, attempt->start, small, gfp);
-	odp_charge_end(&charge);
 	if (ret)
 		return ret;
 
@@ -133,36 +128,94 @@ static int odp_attempt_install(struct odp_attempt *attempt,
 					n);
 	spin_unlock(&window->lock);
 	if (!ret)
-		odp_count(window->region, ODP_STAT_FAULTS_HANDLED, n);
+		odp_count(window->region, ODP_STAT_FAULTS_HANDLED, found);
 	return ret;
 }
 
 /*
- * hmm_range_fault() has refused.  It cannot wait for userfaultfd and does not
- * tell memory that is short from memory that is not there: fixup_user_fault()
- * does both.  Return: -EAGAIN when it is worth another attempt.
+ * User shadow stacks look writable in the page tables and are not for us to
+ * write; get_user_pages() refuses them too.  The caller holds mmap_lock.
+ */
+static bool odp_vmas_allowed(struct mm_struct *mm, unsigned long start,
+			     unsigned long end, bool hugetlb)
+{
+	struct vm_area_struct *vma;
+
+	while (start < end) {
+		vma = find_vma_intersection(mm, start, end);
+		if (!vma)
+			break;
+		if ((vma->vm_flags & VM_SHADOW_STACK) ||
+		    (!hugetlb && is_vm_hugetlb_page(vma)))
+			return false;
+		start = vma->vm_end;
+	}
+	return true;
+}
+
+static bool odp_attempt_has(const struct odp_attempt *attempt, unsigned int i)
+{
+	unsigned long need = HMM_PFN_VALID;
+
+	if (attempt->flags & ODP_FAULT_WRITE)
+		need |= HMM_PFN_WRITE;
+	return (attempt->pfns[i] & need) == need;
+}
+
+/* The first page that is not there as asked for, or their number. */
+static unsigned int odp_attempt_missing(const struct odp_attempt *attempt)
+{
+	unsigned int i, n = odp_attempt_pages(attempt);
+
+	for (i = 0; i < n; i++)
+		if (!odp_attempt_has(attempt, i))
+			break;
+	return i;
+}
+
+/* mmap_lock is held, and again on return if it had to be dropped. */
+static int odp_fixup_page(struct mm_struct *mm, unsigned long va,
+			  unsigned int flags)
+{
+	struct vm_area_struct *vma = vma_lookup(mm, va);
+	bool unlocked;
+
+	if (!vma || !(vma->vm_flags & VM_READ) ||
+	    (vma->vm_flags & (VM_IO | VM_PFNMAP)))
+		return -EFAULT;
+	return fixup_user_fault(mm, va, flags & ODP_FAULT_WRITE ?
+				FAULT_FLAG_WRITE : 0, &unlocked);
+}
+
+/*
+ * Fault in what is missing, a few pages more with every look: the first of
+ * them may bring a huge page, and then there is nothing left to do.
  */
 static int odp_attempt_fixup(struct odp_attempt *attempt)
 {
-	struct mm_struct *mm = attempt->window->region->mm;
-	unsigned int flags = 0;
-	unsigned long va;
-	bool unlocked;
+	struct odp_region *region = attempt->window->region;
+	unsigned int i, n = odp_attempt_pages(attempt), done = 0;
 	int ret = 0;
 
-	if (attempt->fixups++ >= ODP_FIXUP_LIMIT)
+	i = odp_attempt_missing(attempt);
+	if (i == n)
+		return 0;
+	if ((attempt->pfns[i] & HMM_PFN_ERROR) &&
+	    attempt->special++ >= ODP_SPECIAL_LIMIT)
 		return -EFAULT;
-	if (attempt->flags & ODP_FAULT_WRITE)
-		flags |= FAULT_FLAG_WRITE;
 
-	for (va = attempt->start; va < attempt->end && !ret; va += PAGE_SIZE) {
-		if (odp_region_dead(attempt->window->region))
+	for (; i < n && done < attempt->burst && !ret; i++) {
+		if (odp_attempt_has(attempt, i))
+			continue;
+		if (odp_region_dead(region))
 			return -ESHUTDOWN;
-		mmap_read_lock(mm);
-		ret = fixup_user_fault(mm, va, flags, &unlocked);
-		mmap_read_unlock(mm);
+		ret = odp_fixup_page(region->mm,
+				     attempt->start + i * PAGE_SIZE,
+				     attempt->flags);
+		done++;
 	}
-	return ret ?: -EAGAIN;
+	attempt->burst *= 2;
+	return ret ?: ODP_LOOK_AGAIN;
 }
 
 /* Memory is short: wait a little, not for ever. */
@@ -176,55 +229,74 @@ static int odp_attempt_nomem(struct odp_attempt *attempt)
 	return -EAGAIN;
 }
 
-static int odp_attempt_window(struct odp_region *region,
-			      struct odp_attempt *attempt)
+static int odp_attempt_look(struct odp_attempt *attempt,
+			    struct hmm_range *range)
 {
-	struct odp_charge charge;
+	struct mm_struct *mm = attempt->window->region->mm;
+	int ret;
 
-	odp_charge_begin(&charge, region->mm);
-	attempt->window = odp_window_get(region, attempt->start, true);
-	odp_charge_end(&charge);
-	return PTR_ERR_OR_ZERO(attempt->window);
+	mmap_read_lock(mm);
+	if (!odp_vmas_allowed(mm, attempt->start, attempt->end, true))
+		ret = -EFAULT;
+	else
+		ret = hmm_range_fault(range);
+	if (!ret && !(attempt->flags & ODP_FAULT_SNAPSHOT))
+		ret = odp_attempt_fixup(attempt);
+	mmap_read_unlock(mm);
+	return ret == -EBUSY ? -EAGAIN : ret;
 }
 
 static int odp_attempt_once(struct odp_attempt *attempt)
 {
-	struct mm_struct *mm = attempt->window->region->mm;
+	struct odp_window *window = attempt->window;
 	struct hmm_range range;
+	unsigned long seq;
 	int ret;
 
-	odp_hmm_range(attempt, &range);
-	mmap_read_lock(mm);
-	ret = hmm_range_fault(&range);
-	mmap_read_unlock(mm);
-
+	seq = mmu_interval_read_begin(&window->notifier);
+	/* That has waited for the end of @seq's batch: see the mapped path. */
+	WRITE_ONCE(window->calm_seq, seq);
+	odp_hmm_range(attempt, &range, seq);
+	ret = odp_attempt_look(attempt, &range);
 	if (!ret)
 		ret = odp_attempt_install(attempt, &range, GFP_KERNEL_ACCOUNT);
-	else if (ret == -EBUSY)
-		ret = -EAGAIN;
-	else if (ret == -EPERM)
-		ret = -EFAULT;
-	else if (ret == -EFAULT)
-		ret = odp_attempt_fixup(attempt);
 	return ret;
 }
 
+static int odp_attempt_in_window(struct odp_region *region,
+				 struct odp_attempt *attempt)
+{
+	int ret;
+
+	attempt->window = odp_window_get(region, attempt->start, true);
+	if (IS_ERR(attempt->window))
+		return PTR_ERR(attempt->window);
+	ret = odp_attempt_once(attempt);
+	/* A window made for nothing must not stay. */
+	if (ret || (attempt->flags & ODP_FAULT_SNAPSHOT))
+		odp_window_emptied(attempt->window);
+	odp_window_put(attempt->window);
+	return ret;
+}
+
+/*
+ * The owner is asked for its address space again and again: one that has gone
+ * must not be kept alive by what somebody else wants from it.
+ */
 static int odp_populate_once(struct odp_region *region,
 			     struct odp_attempt *attempt)
 {
+	struct odp_charge charge;
 	int ret;
 
 	if (odp_region_dead(region))
 		return -ESHUTDOWN;
-	ret = odp_attempt_window(region, attempt);
-	if (!ret) {
-		ret = odp_attempt_once(attempt);
-		/* A window made for nothing must not stay. */
-		if ((ret && ret != -EAGAIN) ||
-		    (attempt->flags & ODP_FAULT_SNAPSHOT))
-			odp_window_emptied(attempt->window);
-		odp_window_put(attempt->window);
-	}
+	if (!mmget_not_zero(region->mm))
+		return -ESRCH;
+	odp_charge_begin(&charge, region->mm);
+	ret = odp_attempt_in_window(region, attempt);
+	odp_charge_end(&charge);
+	mmput_async(region->mm);
 	return ret == -ENOMEM ? odp_attempt_nomem(attempt) : ret;
 }
 
@@ -235,9 +307,10 @@ static int odp_populate_leaf(struct odp_region *region,
 
 	for (;;) {
 		ret = odp_populate_once(region, attempt);
-		if (ret != -EAGAIN)
+		if (ret != -EAGAIN && ret != ODP_LOOK_AGAIN)
 			return ret;
-		odp_count(region, ODP_STAT_COLLISIONS, 1);
+		if (ret == -EAGAIN)
+			odp_count(region, ODP_STAT_COLLISIONS, 1);
 		cond_resched();
 	}
 }
@@ -256,6 +329,7 @@ static int odp_populate_leaves(struct odp_region *region, unsigned long start,
 			.start = start,
 			.end = next,
 			.flags = flags,
+			.burst = 1,
 			.pfns = pfns,
 		};
 		ret = odp_populate_leaf(region, &attempt);
@@ -276,48 +350,49 @@ int odp_populate(struct odp_region *region, unsigned long start,
 		 unsigned long end, unsigned int flags)
 {
 	unsigned long *pfns;
-	int ret = -ENOMEM;
-
-	if (!mmget_not_zero(region->mm))
-		return -ESRCH;
+	int ret;
 
 	pfns = kcalloc(min_t(unsigned long, (end - start) >> PAGE_SHIFT,
 			     ODP_LEAF_ENTRIES), sizeof(*pfns), GFP_KERNEL);
-	if (pfns)
-		ret = odp_populate_leaves(region, start, end, flags, pfns);
+	if (!pfns)
+		return -ENOMEM;
+	ret = odp_populate_leaves(region, start, end, flags, pfns);
 	kfree(pfns);
-	mmput(region->mm);
 	return ret;
 }
 
-static bool odp_attempt_complete(const struct odp_attempt *attempt)
-{
-	unsigned long need = HMM_PFN_VALID;
-	unsigned int i;
-
-	if (attempt->flags & ODP_FAULT_WRITE)
-		need |= HMM_PFN_WRITE;
-	for (i = 0; i < odp_attempt_pages(attempt); i++)
-		if ((attempt->pfns[i] & need) != need)
-			return false;
-	return true;
-}
-
+/*
+ * The sequence was calm when the slow path last read it, that is, the batch of
+ * invalidations that set it was over.  A sequence never comes back, so as long
+ * as the notifier still has this one nothing has been invalidated since, and
+ * mmu_interval_read_begin() would return it without waiting.  It is not called
+ * here because it waits when something is.
+ */
 static bool odp_attempt_mapped(struct odp_attempt *attempt)
 {
-	struct mm_struct *mm = attempt->window->region->mm;
+	struct odp_window *window = attempt->window;
+	struct mm_struct *mm = window->region->mm;
+	struct odp_charge charge;
 	struct hmm_range range;
-	int ret;
+	unsigned long seq;
+	int ret = -EAGAIN;
 
-	odp_hmm_range(attempt, &range);
-	range.default_flags = 0;
-	if (!mmap_read_trylock(mm))
+	seq = READ_ONCE(window->notifier.invalidate_seq);
+	if (seq != READ_ONCE(window->calm_seq) || !mmap_read_trylock(mm))
 		return false;
-	ret = hmm_range_fault(&range);
+	odp_hmm_range(attempt, &range, seq);
+	/* Not hugetlb: its page tables have a sleeping lock of their own. */
+	if (odp_vmas_allowed(mm, attempt->start, attempt->end, false))
+		ret = hmm_range_fault(&range);
 	mmap_read_unlock(mm);
-	return !ret && odp_attempt_complete(attempt) &&
-	       !odp_attempt_install(attempt, &range,
-				    GFP_NOWAIT | __GFP_ACCOUNT | __GFP_NOWARN);
+	if (ret || odp_attempt_missing(attempt) != odp_attempt_pages(attempt))
+		return false;
+
+	odp_charge_begin(&charge, mm);
+	ret = odp_attempt_install(attempt, &range,
+				  GFP_NOWAIT | __GFP_ACCOUNT | __GFP_NOWARN);
+	odp_charge_end(&charge);
+	return !ret;
 }
 
 /*
@@ -348,6 +423,6 @@ bool odp_populate_mapped(struct odp_region *region, unsigned long start,
 	done = attempt.window && odp_attempt_mapped(&attempt);
 	if (attempt.window)
 		odp_window_put(attempt.window);
-	mmput(region->mm);
+	mmput_async(region->mm);
 	return done;
 }

@@ -213,10 +213,13 @@ static int odp_leaf_install(struct odp_region *region, struct odp_leaf *leaf,
 			break;
 		}
 		slot = odp_entry_slot(va);
-		if (odp_pfn_is_huge(va, pfns[i]))
+		if (odp_pfn_is_huge(va, pfns[i])) {
+			/* It stands for the pages after it as well. */
 			odp_leaf_set_huge(leaf, odp_entry_of(region, pfns[i]),
 					  slot);
-		else if (leaf->entry)
+			break;
+		}
+		if (leaf->entry)
 			odp_leaf_set_small(leaf, odp_entry_of(region, pfns[i]),
 					   slot);
 		else

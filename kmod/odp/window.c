@@ -98,7 +98,8 @@ struct odp_window *odp_window_get(struct odp_region *region, unsigned long va,
 
 void odp_window_put(struct odp_window *window)
 {
-	atomic_dec(&window->users);
+	/* What was done inside comes before the reaper's cmpxchg. */
+	atomic_dec_return_release(&window->users);
 }
 
 /*

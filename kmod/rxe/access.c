@@ -14,10 +14,14 @@ static int rxe_odp_copy(struct odp_region *region, struct rxe_mr *mr, u64 iova,
 			enum rxe_mr_copy_dir dir)
 {
 	u64 va = rxe_odp_va(mr, iova);
+	int ret;
 
 	if (dir == RXE_TO_MR_OBJ)
-		return odp_region_write(region, va, addr, length);
-	return odp_region_read(region, va, addr, length);
+		ret = odp_region_write(region, va, addr, length);
+	else
+		ret = odp_region_read(region, va, addr, length);
+	/* The only errno that stock code takes for a protection error. */
+	return ret ? -EFAULT : 0;
 }
 
 int rxe_mr_copy(struct rxe_mr *mr, u64 iova, void *addr, unsigned int length,

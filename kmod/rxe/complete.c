@@ -41,8 +41,9 @@ static unsigned int rxe_odp_find_failed(struct rxe_qp *qp)
 	unsigned int n = 1;
 	u32 index, end;
 
-	index = queue_get_consumer(q, q->type);
-	end = queue_get_producer(q, q->type);
+	/* The producer's index is user space's and may have any value. */
+	index = queue_get_consumer(q, q->type) & q->index_mask;
+	end = queue_get_producer(q, q->type) & q->index_mask;
 	for (; index != end; index = queue_next_index(q, index), n++)
 		if (rxe_odp_failed(qp, queue_addr_from_index(q, index)))
 			return n;

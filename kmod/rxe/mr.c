@@ -39,7 +39,6 @@ int rxe_odp_mr_init(struct rxe_dev *rxe, u64 start, u64 length, int access,
 	}
 
 	odp->umem.ibdev = &rxe->ib_dev;
-	odp->umem.owning_mm = current->mm;
 	odp->umem.address = start;
 	odp->umem.length = length;
 	odp->umem.writable = attr.writable;
@@ -63,8 +62,9 @@ int rxe_odp_reg_mr_init_user(struct rxe_dev *rxe, u64 start, u64 length,
 
 /*
  * Stands in the pool's table for stock rxe_mr_cleanup().  odp_region_kill()
- * has made every access let go of @mr by now (see device.c), so nobody is left
- * who could look at mr->umem.
+ * has made every access let go of @mr by now (see device.c).  Should somebody
+ * hold on to it all the same, stock code has given up waiting after 50 seconds
+ * and is about to free @mr under them; we wait for as long as it takes.
  */
 void rxe_odp_mr_cleanup(struct rxe_pool_elem *elem)
 {
@@ -75,6 +75,9 @@ void rxe_odp_mr_cleanup(struct rxe_pool_elem *elem)
 		rxe_mr_cleanup(elem);
 		return;
 	}
+
+	if (kref_read(&elem->ref_cnt))
+		wait_for_completion(&elem->complete);
 
 	rxe_put(mr_pd(mr));
 	odp_region_destroy(region);
