@@ -51,6 +51,22 @@ static bool wait_for_node(const char *path)
 	return true;
 }
 
+/* Right after it was unloaded the module may still be on its way out. */
+static bool load(size_t megabytes)
+{
+	double end = rig_now() + 10;
+	char text[128];
+
+	snprintf(text, sizeof(text), "modprobe sd_mod && modprobe scsi_debug delay=0 dev_size_mb=%zu",
+		 megabytes);
+	while (!run(text)) {
+		if (rig_now() > end)
+			return false;
+		rig_sleep(0.2);
+	}
+	return true;
+}
+
 bool disk_swap_on(size_t bytes, char *why, size_t why_len)
 {
 	char text[128], name[16];
@@ -62,9 +78,7 @@ bool disk_swap_on(size_t bytes, char *why, size_t why_len)
 			snprintf(device, sizeof(device), "/dev/%s", name);
 		disk_swap_off();
 	}
-	snprintf(text, sizeof(text), "modprobe sd_mod && modprobe scsi_debug delay=0 dev_size_mb=%zu",
-		 bytes >> 20);
-	if (!run(text)) {
+	if (!load(bytes >> 20)) {
 		snprintf(why, why_len, "the kernel has no scsi_debug module");
 		return false;
 	}
@@ -89,10 +103,14 @@ fail:
 
 void disk_swap_off(void)
 {
+	double end = rig_now() + 10;
+
 	if (device[0])
 		swapoff(device);
 	device[0] = '\0';
-	run("modprobe -r scsi_debug >/dev/null 2>&1");
+	while (!access(DRIVER, F_OK) && !run("modprobe -r scsi_debug >/dev/null 2>&1") &&
+	       rig_now() < end)
+		rig_sleep(0.2);
 }
 
 void disk_delay(double seconds)
