@@ -1,0 +1,301 @@
+// SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+/* Lives: of regions with faults in flight, of owners, of the module. */
+#include <linux/module.h>
+#include <linux/sched.h>
+#include <linux/sched/mm.h>
+
+#include "check_engine.h"
+
+static const char page_of_seven[4096] = { 7, 7, 7, 7, 7, 7, 7, 7 };
+
+struct reader {
+	struct odp_region *region;
+	unsigned long va;
+	bool write;
+	int ret;
+};
+
+static void reader_run(void *arg)
+{
+	struct reader *r = arg;
+
+	r->ret = r->write ? poke(r->region, r->va, 1) : peek(r->region, r->va);
+}
+
+static struct task_struct *reader_start(struct reader *r)
+{
+	r->ret = 12345;
+	return stub_spawn("reader", world_mm, reader_run, r);
+}
+
+/* A region over memory that a userfaultfd handler must bring. */
+static struct odp_region *slow_region(void)
+{
+	stub_mmap(world_mm, ARENA, ARENA + MIB, STUB_RW | STUB_UFFD);
+	return world_region(ARENA, MIB, true);
+}
+
+START_TEST(a_slow_page_arrives)
+{
+	struct reader r = { .region = slow_region(), .va = ARENA };
+	struct task_struct *task = reader_start(&r);
+
+	stub_run_all();
+	ck_assert_int_eq(r.ret, 12345);
+	ck_assert_int_eq(atomic_long_read(&odp_gauges.faults), 1);
+	stub_uffd_copy(world_mm, ARENA, page_of_seven);
+	stub_join(task);
+	ck_assert_int_eq(r.ret, 7);
+	odp_region_destroy(r.region);
+}
+END_TEST
+
+START_TEST(kill_wakes_who_waits)
+{
+	struct reader r = { .region = slow_region(), .va = ARENA };
+	struct task_struct *task = reader_start(&r);
+
+	stub_run_all();
+	odp_region_kill(r.region);
+	stub_join(task);
+	ck_assert_int_eq(r.ret, -ESHUTDOWN);
+	ck_assert_int_eq(peek(r.region, ARENA), -ESHUTDOWN);
+	ck_assert_int_eq(poke(r.region, ARENA + PAGE_SIZE, 1), -ESHUTDOWN);
+	/* The fault still waits, the region goes all the same. */
+	odp_region_destroy(r.region);
+	ck_assert_int_eq(atomic_long_read(&odp_gauges.regions), 1);
+	stub_uffd_copy(world_mm, ARENA, page_of_seven);
+	stub_run_all();
+	ck_assert_int_eq(atomic_long_read(&odp_gauges.regions), 0);
+	ck_assert_int_eq(entries(), 0);
+}
+END_TEST
+
+START_TEST(killed_means_refused_also_for_pages_that_are_there)
+{
+	struct odp_region *region;
+
+	stub_mmap(world_mm, ARENA, ARENA + MIB, STUB_RW);
+	region = world_region(ARENA, MIB, true);
+	ck_assert_int_eq(poke(region, ARENA, 1), 0);
+	odp_region_kill(region);
+	ck_assert_int_eq(peek(region, ARENA), -ESHUTDOWN);
+	ck_assert_int_eq(odp_region_prefetch(region, ARENA + PAGE_SIZE, 1, 0),
+			 -ESHUTDOWN);
+	odp_region_revive(region);
+	ck_assert_int_eq(peek(region, ARENA), 1);
+	odp_region_destroy(region);
+}
+END_TEST
+
+START_TEST(a_fault_queued_before_the_kill_does_nothing)
+{
+	struct odp_region *region;
+
+	stub_mmap(world_mm, ARENA, ARENA + MIB, STUB_RW);
+	region = world_region(ARENA, MIB, true);
+	ck_assert_int_eq(odp_region_prefetch(region, ARENA, MIB,
+					     ODP_PREFETCH_ASYNC), 0);
+	odp_region_kill(region);
+	stub_run_all();
+	ck_assert_int_eq(entries(), 0);
+	ck_assert_int_eq(windows(), 0);
+	ck_assert_int_eq(stub_pages_used(), 0);
+	odp_region_destroy(region);
+}
+END_TEST
+
+START_TEST(destroyed_with_a_prefetch_in_flight)
+{
+	struct odp_region *region;
+
+	stub_mmap(world_mm, ARENA, ARENA + 4 * MIB, STUB_RW);
+	region = world_region(ARENA, 4 * MIB, true);
+	ck_assert_int_eq(odp_region_prefetch(region, ARENA, 4 * MIB,
+					     ODP_PREFETCH_ASYNC), 0);
+	odp_region_destroy(region);
+	stub_run_all();
+	ck_assert_int_eq(atomic_long_read(&odp_gauges.regions), 0);
+}
+END_TEST
+
+START_TEST(a_page_that_never_arrives)
+{
+	struct reader r = { .region = slow_region(), .va = ARENA };
+	unsigned long before = jiffies;
+	struct task_struct *task = reader_start(&r);
+
+	stub_join(task);
+	ck_assert_int_eq(r.ret, -ETIMEDOUT);
+	ck_assert_uint_ge(jiffies - before, HZ);
+	odp_region_destroy(r.region);
+	stub_uffd_copy(world_mm, ARENA, page_of_seven);
+	stub_run_all();
+	ck_assert_int_eq(atomic_long_read(&odp_gauges.regions), 0);
+}
+END_TEST
+
+START_TEST(a_killed_caller_returns)
+{
+	struct reader r = { .region = slow_region(), .va = ARENA };
+	struct task_struct *task = reader_start(&r);
+
+	stub_run_all();
+	stub_kill(task);
+	stub_join(task);
+	ck_assert_int_eq(r.ret, -EINTR);
+	stub_uffd_copy(world_mm, ARENA, page_of_seven);
+	stub_run_all();
+	ck_assert_int_eq(peek(r.region, ARENA), 7);
+	odp_region_destroy(r.region);
+}
+END_TEST
+
+static void prefetch_run(void *arg)
+{
+	struct reader *r = arg;
+
+	r->ret = odp_region_prefetch(r->region, r->va, PAGE_SIZE,
+				     ODP_PREFETCH_WRITE);
+}
+
+START_TEST(a_prefetch_waits_as_long_as_it_takes)
+{
+	struct reader r = { .region = slow_region(), .va = ARENA, .ret = 1 };
+	struct task_struct *task;
+
+	task = stub_spawn("prefetch", world_mm, prefetch_run, &r);
+	stub_run_all();
+	stub_advance(1000 * HZ);
+	stub_run_all();
+	ck_assert_int_eq(r.ret, 1);
+	stub_uffd_copy(world_mm, ARENA, page_of_seven);
+	stub_join(task);
+	ck_assert_int_eq(r.ret, 0);
+	odp_region_destroy(r.region);
+}
+END_TEST
+
+START_TEST(faults_for_others_go_on_meanwhile)
+{
+	struct reader r = { .region = slow_region(), .va = ARENA };
+	struct odp_region *other;
+	struct task_struct *task;
+
+	stub_mmap(world_mm, ARENA + GIB, ARENA + 2 * GIB, STUB_RW);
+	other = world_region(ARENA + GIB, GIB, true);
+	task = reader_start(&r);
+	stub_run_all();
+	ck_assert_int_eq(poke(other, ARENA + GIB, 3), 0);
+	/* Also unmapping where somebody waits. */
+	stub_munmap(world_mm, ARENA + PAGE_SIZE, ARENA + 2 * PAGE_SIZE);
+	stub_munmap(world_mm, ARENA, ARENA + MIB);
+	stub_wake_up(&world_mm->uffd_wait, "handler closed");
+	stub_join(task);
+	ck_assert_int_eq(r.ret, -EFAULT);
+	odp_region_destroy(other);
+	odp_region_destroy(r.region);
+}
+END_TEST
+
+START_TEST(owner_exits)
+{
+	struct odp_region *region;
+
+	stub_mmap(world_mm, ARENA, ARENA + MIB, STUB_RW);
+	region = world_region(ARENA, MIB, true);
+	ck_assert_int_eq(poke(region, ARENA, 1), 0);
+	world_exit_process();
+	ck_assert_int_eq(entries(), 0);
+	ck_assert_int_eq(stub_pages_used(), 0);
+	ck_assert_int_eq(peek(region, ARENA), -ESRCH);
+	ck_assert_int_eq(odp_region_prefetch(region, ARENA, 1, 0), -ESRCH);
+	odp_region_destroy(region);
+}
+END_TEST
+
+START_TEST(owner_exits_with_a_fault_in_flight)
+{
+	struct reader r = { .region = slow_region(), .va = ARENA };
+	struct task_struct *task = reader_start(&r);
+
+	stub_run_all();
+	world_exit_process();		/* the fault holds the address space */
+	ck_assert_int_eq(world_mm->users, 1);
+	odp_region_kill(r.region);
+	stub_join(task);
+	odp_region_destroy(r.region);
+	stub_paint(world_mm, ARENA, ARENA + MIB, 0);
+	stub_wake_up(&world_mm->uffd_wait, "handler closed");
+	stub_run_all();
+	ck_assert_int_eq(world_mm->users, 0);
+}
+END_TEST
+
+START_TEST(overlapping_regions)
+{
+	struct odp_region *a, *b;
+
+	stub_mmap(world_mm, ARENA, ARENA + MIB, STUB_RW);
+	a = world_region(ARENA, MIB, true);
+	b = world_region(0, TASK_SIZE, false);
+	ck_assert_int_eq(poke(a, ARENA, 4), 0);
+	ck_assert_int_eq(peek(b, ARENA), 4);
+	ck_assert(stub_migrate(world_mm, ARENA));
+	ck_assert_int_eq(poke(a, ARENA, 5), 0);
+	ck_assert_int_eq(peek(b, ARENA), 5);
+	odp_region_destroy(a);
+	ck_assert_int_eq(peek(b, ARENA), 5);
+	odp_region_destroy(b);
+}
+END_TEST
+
+START_TEST(region_destroyed_with_its_reaper_due)
+{
+	struct odp_region *region;
+
+	stub_mmap(world_mm, ARENA, ARENA + MIB, STUB_RW);
+	region = world_region(ARENA, MIB, true);
+	ck_assert_int_eq(poke(region, ARENA, 1), 0);
+	stub_dontneed(world_mm, ARENA, ARENA + MIB);
+	odp_region_destroy(region);
+	world_reap();
+	ck_assert_int_eq(stub_works(), 0);
+}
+END_TEST
+
+START_TEST(unloaded_with_a_fault_in_flight)
+{
+	struct odp_region *region;
+
+	stub_mmap(world_mm, ARENA, ARENA + MIB, STUB_RW);
+	region = world_region(ARENA, MIB, true);
+	ck_assert_int_eq(odp_region_prefetch(region, ARENA, MIB,
+					     ODP_PREFETCH_ASYNC), 0);
+	odp_region_destroy(region);
+	/* The fixture unloads: it must wait for the fault. */
+}
+END_TEST
+
+Suite *suite_life(void)
+{
+	Suite *suite = suite_create("life");
+	TCase *tc = case_new("life");
+
+	tcase_add_test(tc, a_slow_page_arrives);
+	tcase_add_test(tc, kill_wakes_who_waits);
+	tcase_add_test(tc, killed_means_refused_also_for_pages_that_are_there);
+	tcase_add_test(tc, a_fault_queued_before_the_kill_does_nothing);
+	tcase_add_test(tc, destroyed_with_a_prefetch_in_flight);
+	tcase_add_test(tc, a_page_that_never_arrives);
+	tcase_add_test(tc, a_killed_caller_returns);
+	tcase_add_test(tc, a_prefetch_waits_as_long_as_it_takes);
+	tcase_add_test(tc, faults_for_others_go_on_meanwhile);
+	tcase_add_test(tc, owner_exits);
+	tcase_add_test(tc, owner_exits_with_a_fault_in_flight);
+	tcase_add_test(tc, overlapping_regions);
+	tcase_add_test(tc, region_destroyed_with_its_reaper_due);
+	tcase_add_test(tc, unloaded_with_a_fault_in_flight);
+	suite_add_tcase(suite, tc);
+	return suite;
+}

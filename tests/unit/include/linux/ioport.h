@@ -1,0 +1,8 @@
+/* SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB */
+#ifndef STUB_LINUX_IOPORT_H
+#define STUB_LINUX_IOPORT_H
+
+#define IORESOURCE_MEM			0x200UL
+#define IORES_DESC_PERSISTENT_MEMORY	4UL
+
+#endif /* STUB_LINUX_IOPORT_H */

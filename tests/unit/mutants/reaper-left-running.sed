@@ -1,0 +1,7 @@
+# SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+# what: a region is freed without stopping its reaper
+# file: region.c
+# caught-by: explore destroy-reap
+# caught-by: unit
+# report: use-after-free|life
+s/\tdisable_delayed_work_sync\(&region->reap\);\n//
