@@ -300,6 +300,78 @@ START_TEST(handled_pages_are_those_translated)
 }
 END_TEST
 
+/* A hint too many is forgotten, and once they are through there is room. */
+START_TEST(a_flood_of_background_prefetches)
+{
+	struct odp_region *region = mapped_region(4 * MIB, STUB_RW);
+	long most;
+	int i;
+
+	for (i = 0; i < 300; i++)
+		ck_assert_int_eq(odp_region_prefetch(region, ARENA, 1,
+						     ODP_PREFETCH_ASYNC), 0);
+	most = atomic_long_read(&odp_gauges.faults);
+	ck_assert_int_ge(most, 1);
+	ck_assert_int_lt(most, 300);
+	stub_run_all();
+	ck_assert_int_eq(atomic_long_read(&odp_gauges.faults), 0);
+	ck_assert_int_eq(odp_region_prefetch(region, ARENA + MIB, 1,
+					     ODP_PREFETCH_ASYNC), 0);
+	stub_run_all();
+	ck_assert_int_eq(entries(), 2);
+	odp_region_destroy(region);
+}
+END_TEST
+
+START_TEST(mappings_that_are_special)
+{
+	static const unsigned int flags[] = {
+		VM_SHADOW_STACK, VM_IO, VM_PFNMAP, STUB_SPECIAL,
+	};
+	struct odp_region *region;
+
+	stub_mmap(world_mm, ARENA, ARENA + MIB, STUB_RW | flags[_i]);
+	stub_mmap(world_mm, ARENA + MIB, ARENA + 2 * MIB, STUB_RW);
+	region = world_region(ARENA, 2 * MIB, true);
+	ck_assert_int_eq(poke(region, ARENA, 1), -EFAULT);
+	ck_assert_int_eq(odp_region_prefetch(region, ARENA, 2 * MIB, 0),
+			 -EFAULT);
+	ck_assert_int_eq(poke(region, ARENA + MIB, 1), 0);
+	ck_assert_int_eq(entries(), 1);
+	odp_region_destroy(region);
+}
+END_TEST
+
+/* Mapped or not, huge pages of that kind take the long way. */
+START_TEST(hugetlb)
+{
+	struct odp_region *region = mapped_region(4 * MIB, STUB_RW | VM_HUGETLB);
+
+	ck_assert_int_eq(poke(region, ARENA, 1), 0);
+	cpu_poke(ARENA + 2 * MIB + PAGE_SIZE, 2);
+	ck_assert_int_eq(peek(region, ARENA + 2 * MIB + PAGE_SIZE), 2);
+	ck_assert_int_eq(entries(), 2);
+	odp_region_destroy(region);
+}
+END_TEST
+
+START_TEST(some_pages_are_there_and_some_are_not)
+{
+	struct odp_region *region = mapped_region(4 * MIB, STUB_RW);
+	unsigned long i;
+
+	for (i = 0; i < 512; i += 3)
+		cpu_poke(ARENA + i * PAGE_SIZE, i);
+	ck_assert_int_eq(odp_region_prefetch(region, ARENA, 2 * MIB,
+					     ODP_PREFETCH_WRITE), 0);
+	ck_assert_int_eq(entries(), 512);
+	for (i = 0; i < 512; i++)
+		ck_assert_int_eq(peek(region, ARENA + i * PAGE_SIZE),
+				 i % 3 ? 0 : i & 255);
+	odp_region_destroy(region);
+}
+END_TEST
+
 Suite *suite_access(void)
 {
 	Suite *suite = suite_create("access");
@@ -321,6 +393,10 @@ Suite *suite_access(void)
 	tcase_add_test(tc, prefetch_over_a_hole);
 	tcase_add_test(tc, mapped_pages_take_the_short_way);
 	tcase_add_test(tc, handled_pages_are_those_translated);
+	tcase_add_test(tc, a_flood_of_background_prefetches);
+	tcase_add_loop_test(tc, mappings_that_are_special, 0, 4);
+	tcase_add_test(tc, hugetlb);
+	tcase_add_test(tc, some_pages_are_there_and_some_are_not);
 	suite_add_tcase(suite, tc);
 	return suite;
 }

@@ -54,11 +54,13 @@ START_TEST(kill_wakes_who_waits)
 {
 	struct reader r = { .region = slow_region(), .va = ARENA };
 	struct task_struct *task = reader_start(&r);
+	unsigned long before = jiffies;
 
 	stub_run_all();
 	odp_region_kill(r.region);
 	stub_join(task);
 	ck_assert_int_eq(r.ret, -ESHUTDOWN);
+	ck_assert_uint_eq(jiffies, before);
 	ck_assert_int_eq(peek(r.region, ARENA), -ESHUTDOWN);
 	ck_assert_int_eq(poke(r.region, ARENA + PAGE_SIZE, 1), -ESHUTDOWN);
 	/* The fault still waits, the region goes all the same. */

@@ -33,6 +33,8 @@ static struct page_model model[PAGES];
 static struct odp_region *region[REGIONS];
 static bool writable[REGIONS];
 static unsigned int switches;
+static bool narrow;		/* only four pages: more happens to each */
+static bool huge_touched;	/* looking at a huge page costs 2 MiB */
 
 static void expect(bool ok, const char *what)
 {
@@ -53,6 +55,11 @@ static int choose(int n, bool free)
 	return (switches >> 16) % 16 ? 0 : (switches >> 20) % n;
 }
 
+static unsigned int page_of(uint8_t byte)
+{
+	return narrow ? SMALL / 2 - 2 + byte % 4 : byte % PAGES;
+}
+
 /* A range of one or two pages, as three bytes say. */
 struct span {
 	unsigned int page;
@@ -63,7 +70,7 @@ struct span {
 static struct span span_of(const uint8_t *in)
 {
 	struct span s = {
-		.page = in[1] % PAGES,
+		.page = page_of(in[1]),
 		.offset = in[2] & 1 ? 4096 - BYTES : in[2] % BYTES,
 	};
 
@@ -80,6 +87,7 @@ static unsigned char *model_at(const struct span *s, unsigned int i)
 {
 	unsigned int at = s->offset + i;
 
+	huge_touched |= s->page >= SMALL;
 	return &model[s->page + at / 4096].byte[at % 4096];
 }
 
@@ -157,6 +165,7 @@ static void do_add(struct odp_region *r, unsigned int page, u64 add)
 	u64 orig, *word = (u64 *)model[page].byte;
 	int ret;
 
+	huge_touched |= page >= SMALL;
 	ret = odp_region_fetch_add64(r, page_va(page), add, &orig);
 	expect_status(ret, (model[page].flags & STUB_RW) == STUB_RW);
 	if (ret)
@@ -178,7 +187,8 @@ static void set_pages(unsigned int first, unsigned int n, unsigned int flags,
 /* Mapping events come for one small page, or for all of the huge one. */
 static void do_map(const uint8_t *in)
 {
-	unsigned int page = in[1] % (SMALL + 1), n = page == SMALL ? HUGE : 1;
+	unsigned int page = narrow ? page_of(in[1]) : in[1] % (SMALL + 1);
+	unsigned int n = page == SMALL ? HUGE : 1;
 	unsigned long start = page_va(page);
 	unsigned long end = start + (n == 1 ? PAGE_SIZE : 2 * MIB);
 	unsigned int thp = n == 1 ? 0 : STUB_THP;
@@ -213,7 +223,7 @@ static void do_map(const uint8_t *in)
 
 static void do_event(const uint8_t *in)
 {
-	unsigned long va = page_va(in[1] % PAGES);
+	unsigned long va = page_va(page_of(in[1]));
 
 	switch (in[2] % 6) {
 	case 0:
@@ -287,7 +297,7 @@ static void do_access(const uint8_t *in)
 		break;
 	case 2:
 		if (r && writable[i])
-			do_add(r, in[1] % PAGES, in[2]);
+			do_add(r, page_of(in[1]), in[2]);
 		break;
 	case 3:
 		if (r)
@@ -329,7 +339,7 @@ static void finish(void)
 	unsigned int i;
 
 	stub_fail_hits = 0;
-	for (s.page = 0; s.page < PAGES; s.page++)
+	for (s.page = 0; s.page < (huge_touched ? PAGES : SMALL); s.page++)
 		do_read(NULL, &s);
 	stub_chooser = NULL;
 	for (i = 0; i < REGIONS; i++) {
@@ -350,14 +360,16 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (size < 4)
 		return 0;
 	memset(model, 0, sizeof(model));
+	huge_touched = false;
 	world_up();
 	stub_mmap(world_mm, ARENA, ARENA + SMALL * PAGE_SIZE, STUB_RW);
 	stub_mmap(world_mm, ARENA_HUGE, ARENA_HUGE + 2 * MIB,
 		  STUB_RW | STUB_THP);
 	set_pages(0, PAGES, STUB_RW, true);
 	do_region(make);
+	narrow = data[0] & 1;
 	switches = data[0];
-	stub_chooser = data[0] ? choose : NULL;
+	stub_chooser = data[0] & 2 ? choose : NULL;
 	for (i = 1; i + 3 <= size; i += 3)
 		step(data + i);
 	finish();

@@ -3,5 +3,5 @@
 # file: region.c
 # caught-by: explore destroy-reap
 # caught-by: unit
-# report: use-after-free|life
+# report: use-after-free|under a timer|life
 s/\tdisable_delayed_work_sync\(&region->reap\);\n//
