@@ -93,3 +93,5 @@ fi
 version=$(cat "$top/VERSION")
 make -C "$kdir" M="$out" "$jobs" ODPREG_VERSION="$version" modules
 cp "$out/odp/rdma_odp.ko" "$out/rxe/rdma_rxe.ko" "$out/"
+# Kernels with KUnit get its suites.
+[ ! -e "$out/tests/rdma_odp_test.ko" ] || cp "$out/tests/rdma_odp_test.ko" "$out/"
