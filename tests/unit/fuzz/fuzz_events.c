@@ -352,6 +352,25 @@ static void finish(void)
 		stub_bug("leak", left);
 }
 
+size_t LLVMFuzzerMutate(uint8_t *data, size_t size, size_t max);
+
+/*
+ * Random instructions are all valid, and what libFuzzer makes of short inputs
+ * are mostly zeros: now and then begin, or go on, with random ones.
+ */
+size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max,
+			       unsigned int seed)
+{
+	size_t from;
+
+	if (seed % 4)
+		return LLVMFuzzerMutate(data, size, max);
+	from = seed / 4 % 2 ? size : 0;
+	for (; from < max; from++)
+		data[from] = rand_r(&seed) >> 8;
+	return max;
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static const uint8_t make[3] = { 0, 0, 1 };
