@@ -86,6 +86,18 @@ static void set_up_emptied(void)
 	expect(stub_migrate(world_mm, ARENA), "set up");
 }
 
+/* The page is mapped, its window is there: the short way. */
+static void set_up_short(void)
+{
+	set_up_mapped();
+	expect(poke(ARENA + PAGE_SIZE, 4) == 0, "set up");
+}
+
+static void set_up_untouched(void)
+{
+	set_up_flags(STUB_RW);
+}
+
 static void set_up_slow(void)
 {
 	set_up_flags(STUB_RW | STUB_UFFD);
@@ -174,6 +186,12 @@ static void unmap(void *unused)
 static void replace(void *unused)
 {
 	stub_mmap(world_mm, ARENA, ARENA + 2 * MIB, STUB_RW);
+	cpu_poke(ARENA, 9);
+	flag = true;
+}
+
+static void owner_writes(void *unused)
+{
 	cpu_poke(ARENA, 9);
 	flag = true;
 }
@@ -408,6 +426,19 @@ const struct scenario scenarios[] = {
 	{ "fault-replace", 2,
 	  "a first read; another mapping takes the place",
 	  set_up_mapped, { { "read", read_either }, { "replace", replace } },
+	  finish },
+	{ "short-migrate", 2,
+	  "a read of a page that the owner has mapped; it moves",
+	  set_up_short, { { "read", read_one }, { "move", migrate_twice } },
+	  finish_one },
+	{ "short-replace", 2,
+	  "the same; another mapping takes the place",
+	  set_up_short, { { "read", read_either }, { "replace", replace } },
+	  finish },
+	{ "zero-page", 2,
+	  "a first read of untouched memory; the owner writes to it",
+	  set_up_untouched, { { "read", read_either },
+			      { "owner", owner_writes } },
 	  finish },
 	{ "write-protect", 2,
 	  "a write; mprotect takes the right away",

@@ -1,0 +1,6 @@
+# SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+# what: the short way does not look whether an invalidation is under way
+# file: populate.c
+# caught-by: explore short-migrate
+# report: stale access|a read saw
+s/seq != READ_ONCE\(window->calm_seq\) \|\| //
