@@ -81,7 +81,7 @@ static void report(void)
 	stub_print_trail();
 	fprintf(stderr, "scenario %s, schedule %lu, %u preemptions\n",
 		scenario ? scenario->name : "?", schedules, preemptions);
-	fprintf(stderr, "replay: explore --replay ");
+	fprintf(stderr, "replay: explore --bound %u --replay ", bound);
 	for (i = 0; i < path_pos; i++) {
 		if (!path[i].at)
 			continue;
@@ -156,7 +156,6 @@ static void replay(const char *text)
 		text += used + (text[used] == ',');
 	}
 	replaying = true;
-	bound = ~0U;
 	run_once();
 	printf("%s: nothing was found wrong\n", scenario->name);
 }
