@@ -189,128 +189,123 @@ END_TEST
 
 /* ------------------------------------------------------------------ S4 */
 
-#define CHUNK_PAGES	8u
-#define CHUNK		(CHUNK_PAGES * RIG_PAGE)
-#define CHUNKS		4u
-#define ARENA		(b + LEN - CHUNKS * CHUNK)	/* the end of the region */
+#define SAMPLE	32u
 
-/*
- * Prefetches that go well; prefetches that end at the page that forbids them, with all that they
- * have found before; and prefetches while the pages are being reclaimed instead of dropped.
- */
-enum race_kind { RACE_PLAIN, RACE_FAILING, RACE_RECLAIM, RACES };
-
-static atomic_bool over;
-static atomic_ulong prefetches;
-
-static void *prefetcher(void *arg)
+static double race_seconds(void)
 {
-	enum race_kind kind = *(enum race_kind *)arg;
-	struct rig_span span = rig_at(mb, LEN - CHUNKS * CHUNK, CHUNKS * CHUNK);
+	const char *env = getenv("ODPREG_RACE_SECONDS");
 
-	if (kind == RACE_FAILING)
-		span.len += RIG_PAGE;
-	while (!atomic_load(&over)) {
-		if (rig_advise(rig, IB_UVERBS_ADVISE_MR_ADVICE_PREFETCH_WRITE, 0, &span, 1))
-			break;
-		/* There is no telling when it is done: give them time, or they pile up. */
-		if (atomic_fetch_add(&prefetches, 1) % 8 == 0)
-			rig_sleep(1e-3);
-	}
-	return NULL;
+	return env ? atof(env) : 5;
 }
 
-/* Contents do not change by this, wherever it hits. */
-static void *reclaimer(void *arg)
+/* 8 bytes to the start of some pages; how many of them the CPU does not see. */
+static unsigned int unseen_writes(struct rig_rand *rnd, uint64_t nonce)
 {
-	struct rig_rand rnd = rig_rand((uintptr_t)arg);
-
-	while (!atomic_load(&over))
-		madvise(ARENA + rig_below(&rnd, CHUNKS) * CHUNK, CHUNK, MADV_PAGEOUT);
-	return NULL;
-}
-
-static void drop_chunk(uint8_t *at, unsigned int how)
-{
-	int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED;
-
-	if (how > 1) {
-		madvise(at, CHUNK, MADV_DONTNEED);
-		return;
-	}
-	if (how == 1) {
-		/* With a hole: a prefetch that sees it gives up. */
-		munmap(at, CHUNK);
-		flags |= MAP_FIXED_NOREPLACE;
-	}
-	if (mmap(at, CHUNK, PROT_READ | PROT_WRITE, flags, -1, 0) != at)
-		ck_abort_msg("cannot map a chunk again: %s", strerror(errno));
-	madvise(at, CHUNK, MADV_NOHUGEPAGE);
-}
-
-/* 8 bytes to every page of a chunk that was dropped a moment ago; how many the CPU does not see. */
-static unsigned int round_of_writes(uint64_t chunk, uint64_t nonce)
-{
-	struct ibv_wc wc[CHUNK_PAGES];
+	size_t first = rig_below(rnd, PAGES - SAMPLE);
+	struct ibv_wc wc[SAMPLE];
 	unsigned int i, unseen = 0;
 	uint64_t word;
 
-	for (i = 0; i < CHUNK_PAGES; i++) {
+	for (i = 0; i < SAMPLE; i++) {
 		struct rig_span from = rig_at(ma, i * 8, 8);
 		struct rig_op op = {
 			.verb = RIG_WRITE, .sg = &from, .nsg = 1,
-			.remote = rig_at(mb, LEN - (CHUNKS - chunk) * CHUNK + i * RIG_PAGE, 8),
+			.remote = rig_at(mb, (first + i) * RIG_PAGE, 8),
 		};
 
 		word = nonce + i;
 		memcpy(a + i * 8, &word, 8);
 		ck_assert_int_eq(rig_post(pair, &op), 0);
 	}
-	rig_reap(rig, pair->end[RIG_A].scq, wc, CHUNK_PAGES, "writes to a fresh chunk");
-	for (i = 0; i < CHUNK_PAGES; i++) {
-		ck_assert_msg(wc[i].status == IBV_WC_SUCCESS, "write to a fresh page: %s",
+	rig_reap(rig, pair->end[RIG_A].scq, wc, SAMPLE, "writes after a race");
+	for (i = 0; i < SAMPLE; i++) {
+		ck_assert_msg(wc[i].status == IBV_WC_SUCCESS, "write after a race: %s",
 			      rig_status_name(wc[i].status));
-		memcpy(&word, ARENA + chunk * CHUNK + i * RIG_PAGE, 8);
+		memcpy(&word, b + (first + i) * RIG_PAGE, 8);
 		unseen += word != nonce + i;
 	}
 	return unseen;
 }
 
-static void race(double seconds, enum race_kind kind)
+static void busy_wait(double seconds)
 {
-	struct rig_rand rnd = rig_rand(rig_seed());
-	uint64_t rounds, bad_rounds = 0, unseen = 0, chunk, n;
 	double end = rig_now() + seconds;
-	int i, threads = 1;
-	pthread_t thread[2];
 
-	pthread_create(&thread[0], NULL, prefetcher, &kind);
-	if (kind == RACE_RECLAIM)
-		pthread_create(&thread[threads++], NULL, reclaimer, (void *)3ul);
+	while (rig_now() < end)
+		;
+}
+
+static void prefetch(size_t len)
+{
+	struct rig_span span = rig_at(mb, 0, (uint32_t)len);
+	int err = rig_advise(rig, IB_UVERBS_ADVISE_MR_ADVICE_PREFETCH_WRITE, 0, &span, 1);
+
+	ck_assert_msg(!err, "prefetch: %s", strerror(err));
+}
+
+/*
+ * A prefetch is on its way through pages that are all there when all of them are dropped: whatever
+ * it found before must not be used after. _i: it ends well, or at a page that forbids it, with what
+ * it has found until then.
+ */
+START_TEST(test_s4_prefetch_against_invalidation)
+{
+	uint64_t rounds, bad_rounds = 0, unseen = 0;
+	double end = rig_now() + race_seconds();
+	struct rig_rand rnd;
+	unsigned int n;
+
+	NEEDS_SWAP();
+	rnd = rig_rand(rig_seed());
 	for (rounds = 0; rig_now() < end; rounds++) {
-		chunk = rig_below(&rnd, CHUNKS);
-		if (kind != RACE_RECLAIM)
-			drop_chunk(ARENA + chunk * CHUNK, (unsigned int)rig_below(&rnd, 6));
-		n = round_of_writes(chunk, rounds << 20 | 1);
+		memset(b, 0x33, LEN);
+		prefetch(LEN + (_i ? RIG_PAGE : 0));
+		busy_wait((double)rig_below(&rnd, 1000) * 1e-6);
+		madvise(b, LEN, MADV_DONTNEED);
+		/* Until the prefetch is over. */
+		rig_sleep(20e-3);
+		n = unseen_writes(&rnd, rounds << 20 | 1);
 		bad_rounds += n > 0;
 		unseen += n;
 	}
-	atomic_store(&over, true);
-	for (i = 0; i < threads; i++)
-		pthread_join(thread[i], NULL);
-	printf("%ju rounds of %u writes, %lu prefetches\n", (uintmax_t)rounds, CHUNK_PAGES,
-	       atomic_load(&prefetches));
+	printf("%ju rounds of %u writes\n", (uintmax_t)rounds, SAMPLE);
 	ck_assert_msg(!unseen, "%ju acknowledged writes in %ju of %ju rounds are not seen by the CPU",
 		      (uintmax_t)unseen, (uintmax_t)bad_rounds, (uintmax_t)rounds);
 }
+END_TEST
 
-/* _i: enum race_kind. */
-START_TEST(test_s4_prefetch_against_invalidation)
+static atomic_bool over;
+
+static void *reclaimer(void *arg)
 {
-	const char *env = getenv("ODPREG_RACE_SECONDS");
+	struct rig_rand rnd = rig_rand((uintptr_t)arg);
+	size_t part = LEN / 8;
+
+	while (!atomic_load(&over))
+		madvise(b + rig_below(&rnd, 8) * part, part, MADV_PAGEOUT);
+	return NULL;
+}
+
+/* Memory is short all the time: pages go, and prefetches bring them back. */
+START_TEST(test_s4_prefetch_against_reclaim)
+{
+	double end = rig_now() + race_seconds();
+	uint64_t rounds, unseen = 0;
+	struct rig_rand rnd;
+	pthread_t thread;
 
 	NEEDS_SWAP();
-	race(env ? atof(env) : 8, (enum race_kind)_i);
+	rnd = rig_rand(rig_seed());
+	pthread_create(&thread, NULL, reclaimer, (void *)3ul);
+	for (rounds = 0; rig_now() < end; rounds++) {
+		prefetch(LEN + (rounds & 1 ? RIG_PAGE : 0));
+		busy_wait((double)rig_below(&rnd, 1000) * 1e-6);
+		unseen += unseen_writes(&rnd, rounds << 20 | 1);
+	}
+	atomic_store(&over, true);
+	pthread_join(thread, NULL);
+	printf("%ju rounds of %u writes\n", (uintmax_t)rounds, SAMPLE);
+	ck_assert_msg(!unseen, "%ju acknowledged writes are not seen by the CPU", (uintmax_t)unseen);
 }
 END_TEST
 
@@ -329,11 +324,12 @@ int main(void)
 
 	tcase_add_loop_test(tc, test_s2_write_after_swap_in, 0, 2);
 	tcase_add_test(tc, test_s2_local_side);
-	tc = add_case(s, "S2 on zram", on_zram);
+	tc = add_case(s, "S2-zram", on_zram);
 	tcase_add_loop_test(tc, test_s2_write_after_swap_in, 0, 2);
 	tc = add_case(s, "S3", on_zram);
 	tcase_add_loop_test(tc, test_s3_write_after_free, 0, 2);
 	tc = add_case(s, "S4", on_zram);
-	tcase_add_loop_test(tc, test_s4_prefetch_against_invalidation, 0, RACES);
+	tcase_add_loop_test(tc, test_s4_prefetch_against_invalidation, 0, 2);
+	tcase_add_test(tc, test_s4_prefetch_against_reclaim);
 	return rig_main(&s, 1);
 }

@@ -124,7 +124,9 @@ static double timed_dereg(void)
 
 	rig_dereg(mb);
 	mb = NULL;
-	return rig_now() - start;
+	start = rig_now() - start;
+	printf("deregistration took %.3f s beside a fault of %.0f s\n", start, slow);
+	return start;
 }
 
 /* New regions in place of the old one's memory, and data through them. */
@@ -137,8 +139,8 @@ static void use_what_was_freed(void)
 	rig_reconnect(pair);
 	for (i = 0; i < 50; i++) {
 		mr = rig_reg(rig, b, LEN, RIG_IOVA_SAME, RIG_RW, true);
-		RIG_OK(rig_write(pair, rig_at(ma, 0, 4000), rig_at(mr, COLD + 50, 4000)));
-		rig_expect(b + COLD + 50, 4000, 1, 0, "after the slow fault");
+		RIG_OK(rig_write(pair, rig_at(ma, 0, 1000), rig_at(mr, COLD, 1000)));
+		rig_expect(b + COLD, 1000, 1, 0, "after the slow fault");
 		rig_dereg(mr);
 	}
 	rig_expect(b, COLD, 2, 0, "what was swapped out");
@@ -146,7 +148,6 @@ static void use_what_was_freed(void)
 
 static void check_quick(double took)
 {
-	printf("deregistration took %.3f s beside a fault of %.0f s\n", took, slow);
 	ck_assert_msg(took < QUICK, "deregistration took %.1f s beside a fault of %.0f s", took, slow);
 }
 
@@ -181,7 +182,6 @@ START_TEST(test_s5_dereg_during_a_fault)
 	if (took < QUICK)
 		ck_assert_msg(wc.status != IBV_WC_SUCCESS, "%s by a region that is gone succeeded",
 			      rig_verb_name(verb[_i]));
-	rig_sleep(slow > 50 ? slow : 0);
 	use_what_was_freed();
 	check_quick(took);
 }
@@ -201,7 +201,6 @@ START_TEST(test_s5_dereg_during_a_prefetch)
 	}
 	rig_sleep(1);
 	took = timed_dereg();
-	rig_sleep(slow > 50 ? slow : 0);
 	use_what_was_freed();
 	check_quick(took);
 }
@@ -257,7 +256,8 @@ static unsigned int work_on(struct rig_pair *p, size_t from, size_t to, double *
 	unsigned int n = 0;
 	size_t at;
 
-	for (at = from; at + 1000 <= to; at += 2 * RIG_PAGE + 100, n++) {
+	/* One packet at the start of a page: S1 is not the question. */
+	for (at = from; at + 1000 <= to; at += 2 * RIG_PAGE, n++) {
 		start = rig_now();
 		RIG_OK(rig_write(p, rig_at(ma, at, 1000), rig_at(mb, at, 1000)));
 		took = rig_now() - start;
@@ -423,7 +423,7 @@ int main(void)
 	tc = rig_tcase(s, "S11", 180 + 4 * seconds);
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, test_s11_untouched_regions_take_no_memory);
-	tc = rig_tcase(s, "S11 slow", 180 + 4 * seconds);
+	tc = rig_tcase(s, "S11-slow", 180 + 4 * seconds);
 	tcase_add_checked_fixture(tc, cold_setup, cold_teardown);
 	tcase_add_test(tc, test_s11_no_lock_on_the_whole_region);
 	tc = rig_tcase(s, "S12", 0);
