@@ -93,6 +93,17 @@ static void set_up_short(void)
 	expect(poke(ARENA + PAGE_SIZE, 4) == 0, "set up");
 }
 
+/* The window before this one is there, and will be busy. */
+static void set_up_border(void)
+{
+	flag = false;
+	started = jiffies;
+	stub_mmap(world_mm, ARENA - PAGE_SIZE, ARENA + PAGE_SIZE, STUB_RW);
+	region = world_region(ARENA - MIB, 2 * MIB, true);
+	expect(poke(ARENA - 1, 4) == 0, "set up");
+	cpu_poke(ARENA, 1);
+}
+
 static void set_up_untouched(void)
 {
 	set_up_flags(STUB_RW);
@@ -190,6 +201,20 @@ static void replace(void *unused)
 	flag = true;
 }
 
+static void drop(void *unused)
+{
+	stub_dontneed(world_mm, ARENA - PAGE_SIZE, ARENA + PAGE_SIZE);
+	flag = true;
+}
+
+static void read_dropped(void *unused)
+{
+	bool dropped = flag;
+	int v = peek(ARENA);
+
+	expect(v == 0 || (v == 1 && !dropped), "a read saw a page that is gone");
+}
+
 static void owner_writes(void *unused)
 {
 	cpu_poke(ARENA, 9);
@@ -256,6 +281,23 @@ static void handle_late(void *unused)
 
 	stub_big_wait(result_known, NULL, ULONG_MAX, "handler");
 	stub_uffd_copy(world_mm, ARENA, page);
+}
+
+/* An invalidation that lasts until the reader has got its answer. */
+static void invalidate_long(void *unused)
+{
+	stub_mn_start(world_mm, ARENA, ARENA + PAGE_SIZE, true);
+	stub_big_wait(result_known, NULL, ULONG_MAX, "long invalidation");
+	stub_mn_end(world_mm);
+}
+
+static void read_beside_kill(void *unused)
+{
+	int v = peek(ARENA);
+
+	expect(v == 1 || v == -ESHUTDOWN, "a read failed");
+	expect(jiffies == started, "the end does not wake who waits");
+	result = v;
 }
 
 static void read_slow(void *unused)
@@ -435,6 +477,10 @@ const struct scenario scenarios[] = {
 	  "the same; another mapping takes the place",
 	  set_up_short, { { "read", read_either }, { "replace", replace } },
 	  finish },
+	{ "window-born", 2,
+	  "a window is made while its neighbour and it are invalidated",
+	  set_up_border, { { "read", read_dropped }, { "drop", drop } },
+	  finish },
 	{ "zero-page", 2,
 	  "a first read of untouched memory; the owner writes to it",
 	  set_up_untouched, { { "read", read_either },
@@ -468,6 +514,11 @@ const struct scenario scenarios[] = {
 	  "a read that waits for userfaultfd; the region ends",
 	  set_up_slow, { { "read", read_till_killed }, { "kill", kill },
 			 { "handler", handle_late } },
+	  finish },
+	{ "kill-invalidating", 1,
+	  "a read during a long invalidation; the region ends",
+	  set_up_short, { { "read", read_beside_kill }, { "kill", kill },
+			  { "invalidate", invalidate_long } },
 	  finish },
 	{ "slow-page", 2,
 	  "a read that waits for userfaultfd; the page arrives",
