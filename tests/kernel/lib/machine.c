@@ -237,7 +237,7 @@ static bool is_interesting(const char *line)
 		"rdma_odp", NULL
 	};
 	static const char *const harmless[] = {
-		"rxe", "callbacks suppressed", "speed is unknown", "callbacks suppressed", "hogged CPU", "hrtimer:",
+		"rxe", "speed is unknown", "callbacks suppressed", "hogged CPU", "hrtimer:",
 		"clocksource", "TSC found unstable", "random:", "perf: interrupt",
 		"sched_clock", "printk:", "drop_caches", NULL
 	};
