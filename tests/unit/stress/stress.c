@@ -94,13 +94,14 @@ static void traffic(void *arg)
 
 static void events(void *arg)
 {
+	static const struct timespec pause = { .tv_nsec = 200000 };
 	struct player *p = arg;
 	unsigned long va;
 
 	for (; !stopped(); done[p->id]++) {
 		/* Without a pause no fault would ever get through. */
 		if (done[p->id] % 4 == 0)
-			stub_sleep(1, "events");
+			nanosleep(&pause, NULL);
 		va = ARENA + rand_r(&p->seed) % PAGES * PAGE_SIZE;
 		switch (rand_r(&p->seed) % 6) {
 		case 0:
@@ -137,8 +138,8 @@ static void churn_step(struct player *p)
 	expect_ok(ret, "read through another region");
 	ret = odp_region_write(r, WILD + PAGE_SIZE, buf, 8);
 	expect_ok(ret == -EFAULT ? 0 : ret, "write to what comes and goes");
-	if (rand_r(&p->seed) % 4 == 0)
-		stub_sleep(2 * HZ, "let the reaper in");
+	if (rand_r(&p->seed) % 16 == 0)
+		stub_sleep(HZ + HZ / 2, "let the reaper in");
 	odp_region_destroy(r);
 }
 

@@ -4,7 +4,7 @@
  *
  * Locks are pthread locks, and nothing here orders memory more than a kernel
  * would: readers of an RCU section share a pthread rwlock, which orders them
- * after grace periods only.  Time runs fast: a tick is half a millisecond.
+ * after grace periods only.  Time runs twice as fast, as a tick is 5 ms.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -18,7 +18,7 @@
 #include "mm.h"
 #include "stub.h"
 
-#define TICK_NS		500000L
+#define TICK_NS		5000000L
 
 struct thread {
 	struct task_struct	task;		/* first */
@@ -309,7 +309,7 @@ static void *rcu_thread(void *arg)
 	struct rcu_head *list, *next;
 
 	for (;;) {
-		stub_sleep(2, "rcu");
+		stub_sleep(1, "rcu");
 		stub_big_lock();
 		list = rcu_list;
 		rcu_list = NULL;
