@@ -245,8 +245,8 @@ EXPORT_SYMBOL_GPL(odp_region_read);
  * The pages written are marked dirty.
  *
  * Context: process context, sleeps when a page must be faulted in.
- * Return: 0 or an error listed in rdma_odp.h; the memory before the failing
- * page is then written.
+ * Return: 0 or an error listed in rdma_odp.h; any part of the range may then
+ * have been written.
  */
 int odp_region_write(struct odp_region *region, u64 va, const void *buf,
 		     size_t len)
