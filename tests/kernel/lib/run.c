@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 /* Running suites and keeping account of skips. */
+#include <malloc.h>
 #include <fcntl.h>
 
 #include "rig.h"
@@ -50,6 +51,9 @@ int rig_main(Suite *const *suites, int count)
 	int i, ran, failed;
 
 	setvbuf(stdout, NULL, _IOLBF, 0);
+	/* A thread's own arena is a mapping, which may take a hole that a test has just made. */
+	mallopt(M_ARENA_MAX, 1);
+	mallopt(M_MMAP_THRESHOLD, 32 << 20);
 	skips = mmap(NULL, RIG_PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	if (skips == MAP_FAILED)
 		skips = NULL;
