@@ -67,6 +67,21 @@ static bool load(size_t megabytes)
 	return true;
 }
 
+/* Pages would go there first: what was on before has the higher priority. */
+static bool other_swap(char *line, size_t len)
+{
+	FILE *f = fopen("/proc/swaps", "re");
+	bool found;
+
+	if (!f)
+		return false;
+	/* The first line is the heading. */
+	found = fgets(line, (int)len, f) && fgets(line, (int)len, f);
+	fclose(f);
+	line[strcspn(line, " \t\n")] = '\0';
+	return found;
+}
+
 bool disk_swap_on(size_t bytes, char *why, size_t why_len)
 {
 	char text[128], name[16];
@@ -78,6 +93,9 @@ bool disk_swap_on(size_t bytes, char *why, size_t why_len)
 			snprintf(device, sizeof(device), "/dev/%s", name);
 		disk_swap_off();
 	}
+	if (other_swap(text, sizeof(text)))
+		ck_abort_msg("swap is on already (%s): swapoff it, or no page goes to the slow disk",
+			     text);
 	if (!load(bytes >> 20)) {
 		snprintf(why, why_len, "the kernel has no scsi_debug module");
 		return false;

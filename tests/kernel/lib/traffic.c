@@ -4,6 +4,8 @@
 
 #define LONGEST	(sizeof(((struct traffic *)0)->first))
 
+pthread_mutex_t traffic_maps = PTHREAD_MUTEX_INITIALIZER;
+
 const char *traffic_kind_name(enum traffic_kind kind)
 {
 	static const char *const name[] = {
@@ -269,7 +271,10 @@ static void failure(struct traffic *t, const struct step *s, struct rig_res res)
 				 traffic_kind_name(s->kind), s->len, s->at,
 				 rig_status_name(res.status), rig_status_name(res.peer));
 	}
+	/* New queues are new mappings. */
+	pthread_mutex_lock(&traffic_maps);
 	rig_reconnect(t->pair);
+	pthread_mutex_unlock(&traffic_maps);
 	resync_range(t, s, true);
 }
 

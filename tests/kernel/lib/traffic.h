@@ -55,6 +55,9 @@ enum traffic_event {
 const char *traffic_kind_name(enum traffic_kind kind);
 const char *traffic_event_name(enum traffic_event event);
 
+/* Held by a thread of the traffic while it makes mappings, or a hole that must stay one. */
+extern pthread_mutex_t traffic_maps;
+
 /* Largest operation of the traffic. */
 #define TRAFFIC_MAX	(3 * RIG_PAGE)
 

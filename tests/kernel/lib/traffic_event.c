@@ -126,13 +126,16 @@ static void event_unmap(struct traffic *t, const struct part *part, double hole)
 	step_seq(t, part);
 	pthread_mutex_lock(&t->cpu);
 	/*
-	 * An inaccessible mapping holds the place as soon as the pages are gone, or another thread's
-	 * mmap() might take it.
+	 * An inaccessible mapping takes the place as soon as the pages are gone. Between the two calls
+	 * nobody may make another: a queue pair's would be put right there, under the region.
 	 */
-	munmap(part->addr, part->len);
+	pthread_mutex_lock(&traffic_maps);
+	if (munmap(part->addr, part->len))
+		ck_abort_msg("munmap of %zu pages: %s", part->count, strerror(errno));
 	if (mmap(part->addr, part->len, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE,
 		 -1, 0) != part->addr)
-		ck_abort_msg("the hole was taken by another mapping");
+		ck_abort_msg("the hole was taken by another mapping: %s", strerror(errno));
+	pthread_mutex_unlock(&traffic_maps);
 	rig_sleep(hole);
 	map_again(t, part);
 	pthread_mutex_unlock(&t->cpu);
