@@ -3,16 +3,17 @@
 #
 # Build rdma_odp.ko and rdma_rxe.ko for one kernel.
 #
-#   kmod/build.sh --kernel KVER --rxe-source DIR --out DIR [-jN]
+#   kmod/build.sh --kernel KVER --rxe-source DIR --out DIR [--kernel-build DIR] [-jN]
 #
 # KVER        kernel release; its headers are in /lib/modules/KVER/build
+#             unless --kernel-build names another place
 # rxe-source  the unpacked drivers/infiniband/sw/rxe of the same kernel package;
 #             read, never written
 # out         build directory; the modules are put there. Incremental.
 set -euo pipefail
 
 top=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-kver='' rxe='' out='' jobs=-j$(nproc)
+kver='' kdir='' rxe='' out='' jobs=-j$(nproc)
 
 die() {
 	echo "kmod/build.sh: $*" >&2
@@ -21,18 +22,19 @@ die() {
 
 while [ $# -gt 0 ]; do
 	case $1 in
-	--kernel | --rxe-source | --out) [ $# -ge 2 ] || die "$1 needs a value" ;;&
+	--kernel | --kernel-build | --rxe-source | --out) [ $# -ge 2 ] || die "$1 needs a value" ;;&
 	--kernel) kver=$2; shift 2 ;;
+	--kernel-build) kdir=$2; shift 2 ;;
 	--rxe-source) rxe=$2; shift 2 ;;
 	--out) out=$2; shift 2 ;;
 	-j*) jobs=$1; shift ;;
-	*) die "unknown argument '$1'; usage: --kernel KVER --rxe-source DIR --out DIR [-jN]" ;;
+	*) die "unknown argument '$1'; usage: --kernel KVER --rxe-source DIR --out DIR [--kernel-build DIR] [-jN]" ;;
 	esac
 done
 [ -n "$kver" ] && [ -n "$rxe" ] && [ -n "$out" ] ||
-	die "usage: --kernel KVER --rxe-source DIR --out DIR [-jN]"
+	die "usage: --kernel KVER --rxe-source DIR --out DIR [--kernel-build DIR] [-jN]"
 
-kdir=/lib/modules/$kver/build
+kdir=${kdir:-/lib/modules/$kver/build}
 [ -e "$kdir/Makefile" ] ||
 	die "no kernel headers in $kdir; install linux-headers-$kver"
 [ -e /proc/self ] ||

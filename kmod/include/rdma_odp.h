@@ -60,10 +60,28 @@ enum odp_prefetch_flags {
 	ODP_PREFETCH_ASYNC	= BIT(2),
 };
 
+/**
+ * struct odp_region_stats - what has happened to a region
+ * @page_faults:	fault requests, those of prefetches left out
+ * @page_faults_handled: pages that faults and prefetches have translated
+ * @page_invalidations:	notifier callbacks
+ * @page_invalidations_handled: pages whose translation they took away
+ * @page_prefetch:	pages asked for by prefetch
+ */
+struct odp_region_stats {
+	u64	page_faults;
+	u64	page_faults_handled;
+	u64	page_invalidations;
+	u64	page_invalidations_handled;
+	u64	page_prefetch;
+};
+
 struct odp_region *odp_region_create(const struct odp_region_attr *attr);
 void odp_region_kill(struct odp_region *region);
 void odp_region_revive(struct odp_region *region);
 void odp_region_destroy(struct odp_region *region);
+void odp_region_get_stats(struct odp_region *region,
+			  struct odp_region_stats *stats);
 
 int odp_region_read(struct odp_region *region, u64 va, void *buf, size_t len);
 int odp_region_write(struct odp_region *region, u64 va, const void *buf,

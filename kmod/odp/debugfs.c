@@ -15,8 +15,33 @@ static const char * const odp_stat_names[ODP_STAT_NR] = {
 	[ODP_STAT_INVALIDATIONS]	= "page_invalidations",
 	[ODP_STAT_INVALIDATIONS_HANDLED] = "page_invalidations_handled",
 	[ODP_STAT_PREFETCH]		= "page_prefetch",
+	[ODP_STAT_FAULTS_SHORT]		= "page_faults_short",
 	[ODP_STAT_COLLISIONS]		= "fault_collisions",
 };
+
+static const char * const odp_event_names[ODP_EVENTS] = {
+	[MMU_NOTIFY_UNMAP]		= "unmap",
+	[MMU_NOTIFY_CLEAR]		= "clear",
+	[MMU_NOTIFY_PROTECTION_VMA]	= "protection_vma",
+	[MMU_NOTIFY_PROTECTION_PAGE]	= "protection_page",
+	[MMU_NOTIFY_SOFT_DIRTY]		= "soft_dirty",
+	[MMU_NOTIFY_RELEASE]		= "release",
+	[MMU_NOTIFY_MIGRATE]		= "migrate",
+	[MMU_NOTIFY_EXCLUSIVE]		= "exclusive",
+};
+
+static void odp_events_show(struct seq_file *m)
+{
+	int i;
+
+	for (i = 0; i < ODP_EVENTS; i++) {
+		seq_printf(m, "invalidations_%s %lld\n", odp_event_names[i],
+			   (s64)atomic64_read(&odp_gauges.event_calls[i]));
+		seq_printf(m, "invalidations_%s_handled %lld\n",
+			   odp_event_names[i],
+			   (s64)atomic64_read(&odp_gauges.event_pages[i]));
+	}
+}
 
 static int odp_stats_show(struct seq_file *m, void *unused)
 {
@@ -31,6 +56,7 @@ static int odp_stats_show(struct seq_file *m, void *unused)
 	for (i = 0; i < ODP_STAT_NR; i++)
 		seq_printf(m, "%s %lld\n", odp_stat_names[i],
 			   (s64)atomic64_read(&odp_gauges.stat[i]));
+	odp_events_show(m);
 	return 0;
 }
 DEFINE_SHOW_ATTRIBUTE(odp_stats);

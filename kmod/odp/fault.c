@@ -26,6 +26,7 @@
 #include <linux/slab.h>
 
 #include "odp.h"
+#include "trace.h"
 
 static void odp_fault_release(struct kref *kref)
 {
@@ -48,6 +49,7 @@ static void odp_fault_work(struct work_struct *work)
 		fault->ret = odp_populate(region, fault->start, fault->end,
 					  fault->flags);
 
+	trace_odp_fault_done(fault);
 	/* Pairs with the acquire in odp_fault_finished(). */
 	smp_store_release(&fault->done, true);
 	wake_up_all(&fault->wait);
@@ -103,11 +105,14 @@ static bool odp_fault_finished(struct odp_fault *fault)
 static void odp_fault_account(struct odp_region *region, unsigned long va,
 			      u64 len, unsigned int flags)
 {
-	if (flags & ODP_FAULT_PREFETCH)
+	if (flags & ODP_FAULT_PREFETCH) {
+		trace_odp_prefetch(region, va, len, flags);
 		odp_count(region, ODP_STAT_PREFETCH,
 			  (PAGE_ALIGN(va + len) - (va & PAGE_MASK)) >> PAGE_SHIFT);
-	else
+	} else {
+		trace_odp_fault(region, va, len, flags);
 		odp_count(region, ODP_STAT_FAULTS, 1);
+	}
 }
 
 /*
@@ -150,8 +155,11 @@ int odp_fault(struct odp_region *region, unsigned long va, u64 len,
 
 	odp_fault_account(region, va, len, flags);
 	if (odp_populate_mapped(region, va & PAGE_MASK, PAGE_ALIGN(va + len),
-				flags))
+				flags)) {
+		trace_odp_fault_short(region, va, len, flags);
+		odp_count(region, ODP_STAT_FAULTS_SHORT, 1);
 		return 0;
+	}
 
 	fault = odp_fault_start(region, va, len, flags);
 	if (!fault)

@@ -6,6 +6,9 @@
 
 #include "odp.h"
 
+#define CREATE_TRACE_POINTS
+#include "trace.h"
+
 #if BITS_PER_LONG != 64 || PMD_SHIFT < ODP_LEAF_SHIFT
 #error "rdma_odp needs a 64-bit kernel with 4 KiB pages"
 #endif

@@ -40,6 +40,19 @@
 #include <linux/mmu_notifier.h>
 
 #include "odp.h"
+#include "trace.h"
+
+static void odp_count_event(struct odp_region *region,
+			    enum mmu_notifier_event event, unsigned int pages)
+{
+	odp_count(region, ODP_STAT_INVALIDATIONS, 1);
+	odp_count(region, ODP_STAT_INVALIDATIONS_HANDLED, pages);
+	/* A kernel may come to know more events than we do. */
+	if (event >= ODP_EVENTS)
+		return;
+	atomic64_inc(&odp_gauges.event_calls[event]);
+	atomic64_add(pages, &odp_gauges.event_pages[event]);
+}
 
 static bool odp_window_invalidate(struct mmu_interval_notifier *notifier,
 				  const struct mmu_notifier_range *range,
@@ -58,11 +71,10 @@ static bool odp_window_invalidate(struct mmu_interval_notifier *notifier,
 	spin_unlock(&window->lock);
 
 	pages = odp_table_clear(window, start, end);
-	odp_count(window->region, ODP_STAT_INVALIDATIONS, 1);
-	if (pages) {
-		odp_count(window->region, ODP_STAT_INVALIDATIONS_HANDLED, pages);
+	odp_count_event(window->region, range->event, pages);
+	trace_odp_invalidate(window->region, start, end, range->event, pages);
+	if (pages)
 		odp_window_emptied(window);
-	}
 	return true;
 }
 

@@ -83,6 +83,7 @@ enum odp_region_stat {
 	ODP_STAT_INVALIDATIONS,		/* notifier callbacks */
 	ODP_STAT_INVALIDATIONS_HANDLED,	/* pages they took away */
 	ODP_STAT_PREFETCH,		/* pages asked for by prefetch */
+	ODP_STAT_FAULTS_SHORT,		/* requests that found all mapped */
 	ODP_STAT_COLLISIONS,		/* faults begun again after a race */
 	ODP_STAT_NR,
 };
@@ -122,6 +123,8 @@ struct odp_fault {
 #define ODP_FAULT_PREFETCH	BIT(2)
 #define ODP_FAULT_ASYNC		BIT(3)		/* nobody waits for it */
 
+#define ODP_EVENTS	(MMU_NOTIFY_EXCLUSIVE + 1)
+
 /* What lives in the engine now, and what it has done since it was loaded. */
 struct odp_gauges {
 	atomic_long_t regions;
@@ -130,6 +133,8 @@ struct odp_gauges {
 	atomic_long_t entries;
 	atomic_long_t faults;		/* requests in flight */
 	atomic64_t stat[ODP_STAT_NR];
+	atomic64_t event_calls[ODP_EVENTS];	/* by enum mmu_notifier_event */
+	atomic64_t event_pages[ODP_EVENTS];
 };
 
 extern struct odp_gauges odp_gauges;

@@ -147,3 +147,29 @@ void odp_region_destroy(struct odp_region *region)
 	odp_region_put(region);
 }
 EXPORT_SYMBOL_GPL(odp_region_destroy);
+
+static u64 odp_region_stat(struct odp_region *region, enum odp_region_stat stat)
+{
+	return atomic64_read(&region->stat[stat]);
+}
+
+/**
+ * odp_region_get_stats - what has happened to a region
+ * @region: the region
+ * @stats: where the counts go; each is true for itself
+ *
+ * Context: any.
+ */
+void odp_region_get_stats(struct odp_region *region,
+			  struct odp_region_stats *stats)
+{
+	stats->page_faults = odp_region_stat(region, ODP_STAT_FAULTS);
+	stats->page_faults_handled =
+		odp_region_stat(region, ODP_STAT_FAULTS_HANDLED);
+	stats->page_invalidations =
+		odp_region_stat(region, ODP_STAT_INVALIDATIONS);
+	stats->page_invalidations_handled =
+		odp_region_stat(region, ODP_STAT_INVALIDATIONS_HANDLED);
+	stats->page_prefetch = odp_region_stat(region, ODP_STAT_PREFETCH);
+}
+EXPORT_SYMBOL_GPL(odp_region_get_stats);

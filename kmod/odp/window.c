@@ -24,6 +24,7 @@
 #include <linux/slab.h>
 
 #include "odp.h"
+#include "trace.h"
 
 /* How long something stays empty before its memory is given back. */
 #define ODP_REAP_DELAY		HZ
@@ -60,6 +61,7 @@ static struct odp_window *odp_window_create(struct odp_region *region,
 	if (ret)
 		goto err_remove;
 	atomic_long_inc(&odp_gauges.windows);
+	trace_odp_window_create(region, index);
 	return window;
 
 err_remove:
@@ -127,6 +129,7 @@ static bool odp_window_try_reap(struct odp_window *window, unsigned long index)
 		return false;
 	}
 
+	trace_odp_window_reap(region, index);
 	xa_erase(&region->windows, index);
 	mmu_interval_notifier_remove(&window->notifier);
 	kfree_rcu(window, rcu);

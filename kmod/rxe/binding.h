@@ -24,6 +24,12 @@ struct rxe_odp_umem {
 	struct odp_region	*region;
 };
 
+/* The user's way of asking for all of the address space: NULL, SIZE_MAX. */
+static inline bool rxe_odp_is_implicit(u64 start, u64 length)
+{
+	return !start && length == U64_MAX;
+}
+
 /* The engine's region behind @mr, or NULL when @mr is of another kind. */
 static inline struct odp_region *rxe_odp_region(const struct rxe_mr *mr)
 {
@@ -71,6 +77,10 @@ int rxe_odp_advise_mr(struct ib_pd *ibpd,
 
 /* complete.c */
 int rxe_odp_completer(struct rxe_qp *qp);
+
+/* stats.c */
+int rxe_odp_fill_stat_mr_entry(struct sk_buff *msg, struct ib_mr *ibmr);
+int rxe_odp_fill_res_mr_entry(struct sk_buff *msg, struct ib_mr *ibmr);
 
 /* device.c */
 int rxe_odp_register_device(struct ib_device *dev, const char *name,

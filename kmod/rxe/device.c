@@ -21,9 +21,13 @@ static struct ib_mr *rxe_odp_reg_user_mr(struct ib_pd *pd, u64 start, u64 length
 {
 	u64 end;
 
-	if ((access & IB_ACCESS_ON_DEMAND) &&
-	    check_add_overflow(iova, length, &end))
-		return ERR_PTR(-EINVAL);
+	if (access & IB_ACCESS_ON_DEMAND) {
+		if (check_add_overflow(iova, length, &end))
+			return ERR_PTR(-EINVAL);
+		/* An iova of all memory is the address itself. */
+		if (rxe_odp_is_implicit(start, length) && iova)
+			return ERR_PTR(-EINVAL);
+	}
 	return rxe_stock_reg_user_mr(pd, start, length, iova, access,
 				     ODP_REG_DMAH_ARG udata);
 }
@@ -55,6 +59,8 @@ static int rxe_odp_dereg_mr(struct ib_mr *ibmr, struct ib_udata *udata)
 
 static const struct ib_device_ops rxe_odp_ops = {
 	.advise_mr = rxe_odp_advise_mr,
+	.fill_res_mr_entry = rxe_odp_fill_res_mr_entry,
+	.fill_stat_mr_entry = rxe_odp_fill_stat_mr_entry,
 };
 
 static void rxe_odp_set_caps(struct rxe_dev *rxe)
@@ -62,7 +68,7 @@ static void rxe_odp_set_caps(struct rxe_dev *rxe)
 	struct ib_odp_caps *caps = &rxe->attr.odp_caps;
 
 	rxe->attr.kernel_cap_flags |= IBK_ON_DEMAND_PAGING;
-	caps->general_caps = IB_ODP_SUPPORT;
+	caps->general_caps = IB_ODP_SUPPORT | IB_ODP_SUPPORT_IMPLICIT;
 	caps->per_transport_caps.rc_odp_caps =
 		IB_ODP_SUPPORT_SEND | IB_ODP_SUPPORT_RECV |
 		IB_ODP_SUPPORT_WRITE | IB_ODP_SUPPORT_READ |

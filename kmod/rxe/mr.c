@@ -7,8 +7,9 @@
 #include "binding.h"
 
 /*
- * Make @mr an on-demand region of [start, start + length) of the caller.  On
- * failure @mr is as rxe_add_to_pool() left it, but for its keys, and stock
+ * Make @mr an on-demand region of [start, start + length) of the caller, or of
+ * all the caller's address space: to the engine that is a range like others,
+ * and to stock code one that no iova is outside of.  On failure @mr is as rxe_add_to_pool() left it, but for its keys, and stock
  * code takes it down as a region without memory.
  */
 int rxe_odp_mr_init(struct rxe_dev *rxe, u64 start, u64 length, int access,
@@ -22,6 +23,9 @@ int rxe_odp_mr_init(struct rxe_dev *rxe, u64 start, u64 length, int access,
 	};
 	struct rxe_odp_umem *odp;
 	struct odp_region *region;
+
+	if (rxe_odp_is_implicit(start, length))
+		attr.length = TASK_SIZE;
 
 	rxe_odp_mr_init_keys(access, mr);
 	rxe_odp_mr_init_pages(mr);

@@ -3,6 +3,11 @@
  * The engine's own files, unchanged, as one unit of the test module; what
  * main.c sets up is set up by test_lib.c.
  */
+#define CREATE_TRACE_POINTS
+#include "trace.h"
+/* define_trace.h has put it back. */
+#undef CREATE_TRACE_POINTS
+
 #include "../odp/region.c"
 #include "../odp/access.c"
 #include "../odp/fault.c"

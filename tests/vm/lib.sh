@@ -71,12 +71,35 @@ step() {
 	rm -f "$log"
 }
 
-# Two kernels are known by the names 6.12 (Debian 13's own) and 7.2 (the newest
-# usable one of its backports, whatever its number is by then).
+# Kernels are known by the names 6.12 (Debian 13's own), 7.2 (the newest usable
+# one of its backports, whatever its number is by then), and debug and kcsan
+# (of the same source as 7.2: tests/vm/debug-kernel).
 kernel_label() {
 	case $1 in
 	6.12 | stable) echo 6.12 ;;
 	7.2 | backports) echo 7.2 ;;
-	*) die "unknown kernel '$1': say 6.12 or 7.2" ;;
+	debug | kcsan) echo "$1" ;;
+	*) die "unknown kernel '$1': say 6.12, 7.2, debug or kcsan" ;;
+	esac
+}
+
+# find_kernel LABEL ROOTFS: sets kernel_release, kernel_image, kernel_rxe (its rxe
+# sources) and, for a kernel that we built, kernel_home (see tests/vm/debug-kernel).
+# shellcheck disable=SC2034
+find_kernel() {
+	local label=$1 rootfs=$2
+	kernel_home=''
+	case $label in
+	debug | kcsan)
+		kernel_home=$("$vm_dir/debug-kernel" --where "$label")
+		kernel_release=$(cat "$kernel_home/release")
+		kernel_image=$kernel_home/vmlinuz
+		kernel_rxe=rxe-7.2
+		;;
+	*)
+		kernel_release=$(awk -v label="$label" '$1 == label { print $2 }' "$rootfs/kernels")
+		kernel_image=$rootfs/vmlinuz-$label
+		kernel_rxe=rxe-$label
+		;;
 	esac
 }

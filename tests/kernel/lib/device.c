@@ -136,9 +136,23 @@ void rig_close(struct rig *rig)
 	free(rig);
 }
 
+bool rig_by_implicit(void)
+{
+	static const char prefix[] = "test_implicit_";
+
+	return !strncmp(program_invocation_short_name, prefix, sizeof(prefix) - 1);
+}
+
 bool rig_has_odp(const struct rig *rig)
 {
+	if (rig_by_implicit())
+		return rig_has_implicit(rig);
 	return rig->caps.odp_caps.general_caps & IBV_ODP_SUPPORT;
+}
+
+bool rig_has_implicit(const struct rig *rig)
+{
+	return rig->caps.odp_caps.general_caps & IBV_ODP_SUPPORT_IMPLICIT;
 }
 
 static enum ibv_mtu mtu_code(unsigned int bytes)

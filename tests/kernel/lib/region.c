@@ -8,6 +8,18 @@
 
 #include "rig.h"
 
+/* Where the iova is to be another than the address, a region of the address space is of no use. */
+static bool by_implicit(const void *addr, uint64_t iova, bool odp)
+{
+	return odp && rig_by_implicit() &&
+	       (iova == RIG_IOVA_SAME || iova == (uintptr_t)addr);
+}
+
+static struct ibv_mr *reg(struct rig *rig, void *addr, size_t len, uint64_t iova, int access)
+{
+	return ibv_reg_mr_iova(rig->pd, addr, len, iova, (unsigned int)access);
+}
+
 int rig_try_reg(struct rig *rig, void *addr, size_t len, uint64_t iova, int access, bool odp,
 		struct rig_mr **out)
 {
@@ -23,7 +35,10 @@ int rig_try_reg(struct rig *rig, void *addr, size_t len, uint64_t iova, int acce
 	mr->access = access | (odp ? IBV_ACCESS_ON_DEMAND : 0);
 	mr->odp = odp;
 	errno = 0;
-	mr->mr = ibv_reg_mr_iova(rig->pd, addr, len, mr->iova, (unsigned int)mr->access);
+	if (by_implicit(addr, iova, odp))
+		mr->mr = reg(rig, NULL, SIZE_MAX, 0, mr->access);
+	else
+		mr->mr = reg(rig, addr, len, mr->iova, mr->access);
 	if (!mr->mr) {
 		int err = errno ? errno : EIO;
 

@@ -106,6 +106,13 @@ void rig_close(struct rig *rig);
 
 /* Everything that this device says about ODP; false on stock 6.12. */
 bool rig_has_odp(const struct rig *rig);
+/* The same of regions over the whole address space; false on stock. */
+bool rig_has_implicit(const struct rig *rig);
+/*
+ * A program by the name of test_implicit_* reaches all its on-demand memory by such regions: what
+ * rig_reg() returns names the piece that was asked for.
+ */
+bool rig_by_implicit(void);
 
 struct rig_pair *rig_pair(struct rig *rig, enum ibv_qp_type type);
 struct rig_pair *rig_pair_mtu(struct rig *rig, enum ibv_qp_type type, unsigned int mtu);
@@ -145,7 +152,9 @@ struct rig_span {
 	uint32_t rkey;
 };
 
-/* rig_reg() ends the test when it fails; rig_try_reg() returns the errno and NULL in *out. */
+/*
+ * addr NULL with len SIZE_MAX is the whole address space (on demand only), whose iova is the address.
+ * rig_reg() ends the test when it fails; rig_try_reg() returns the errno and NULL in *out. */
 struct rig_mr *rig_reg(struct rig *rig, void *addr, size_t len, uint64_t iova, int access, bool odp);
 int rig_try_reg(struct rig *rig, void *addr, size_t len, uint64_t iova, int access, bool odp,
 		struct rig_mr **out);

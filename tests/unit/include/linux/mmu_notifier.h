@@ -7,11 +7,23 @@
 
 struct mmu_interval_notifier;
 
+enum mmu_notifier_event {
+	MMU_NOTIFY_UNMAP = 0,
+	MMU_NOTIFY_CLEAR,
+	MMU_NOTIFY_PROTECTION_VMA,
+	MMU_NOTIFY_PROTECTION_PAGE,
+	MMU_NOTIFY_SOFT_DIRTY,
+	MMU_NOTIFY_RELEASE,
+	MMU_NOTIFY_MIGRATE,
+	MMU_NOTIFY_EXCLUSIVE,
+};
+
 struct mmu_notifier_range {
 	struct mm_struct	*mm;
 	unsigned long		start;
 	unsigned long		end;
 	bool			blockable;
+	enum mmu_notifier_event	event;
 };
 
 struct mmu_interval_notifier_ops {

@@ -1,0 +1,49 @@
+# SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+# shellcheck shell=bash
+# Unloading and loading the driver that is under test.
+
+netdev=$(cat "/sys/class/infiniband/$device/ports/1/gid_attrs/ndevs/0" 2>/dev/null || echo dummy0)
+modules=(rdma_rxe)
+[[ -d /sys/module/rdma_odp ]] && modules+=(rdma_odp)
+
+unused() {
+	local module count
+	for module in "${modules[@]}"; do
+		count=$(cat "/sys/module/$module/refcnt")
+		[[ $module != rdma_odp ]] || count=$((count - 1)) # rdma_rxe itself
+		echo "$module: $count references"
+		((count == 0)) || return 1
+	done
+}
+
+# Objects of the last test may be on their way out through a grace period.
+unused_soon() {
+	local tries=50
+	until unused; do
+		((--tries)) || return 1
+		sleep 0.2
+	done
+}
+
+unload() {
+	rdma link delete "$device" || return 1
+	timeout 60 modprobe -r "${modules[@]}" || return 1
+	local module
+	for module in "${modules[@]}"; do
+		if [[ -d /sys/module/$module ]]; then
+			echo "$module is still loaded, references: $(cat "/sys/module/$module/refcnt")"
+			return 1
+		fi
+	done
+}
+
+load() {
+	modprobe rdma_rxe || return 1
+	rdma link add "$device" type rxe netdev "$netdev" || return 1
+	local tries=50
+	until [[ -c /dev/infiniband/uverbs0 ]] && gid_index >/dev/null 2>&1; do
+		((--tries)) || { echo "$device did not come back"; return 1; }
+		sleep 0.1
+	done
+	chmod 666 /dev/infiniband/*
+}
