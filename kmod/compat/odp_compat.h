@@ -18,9 +18,11 @@
 #ifdef ODP_HAVE_REG_USER_MR_DMAH
 #define ODP_REG_DMAH_PARAM	struct ib_dmah *dmah,
 #define ODP_REG_DMAH_ARG	dmah,
+#define ODP_REG_DMAH_NONE	NULL,
 #else
 #define ODP_REG_DMAH_PARAM
 #define ODP_REG_DMAH_ARG
+#define ODP_REG_DMAH_NONE
 #endif
 
 /* Capability bits that older kernels have no name for are not advertised. */

@@ -8,6 +8,7 @@
 
 /* Stock verbs that ours call; the same for every rxe device. */
 static typeof_member(struct ib_device, ops.reg_user_mr) rxe_stock_reg_user_mr;
+static typeof_member(struct ib_device, ops.rereg_user_mr) rxe_stock_rereg_user_mr;
 static typeof_member(struct ib_device, ops.dereg_mr) rxe_stock_dereg_mr;
 
 /*
@@ -30,6 +31,57 @@ static struct ib_mr *rxe_odp_reg_user_mr(struct ib_pd *pd, u64 start, u64 length
 	}
 	return rxe_stock_reg_user_mr(pd, start, length, iova, access,
 				     ODP_REG_DMAH_ARG udata);
+}
+
+/*
+ * The region that a change of @mr comes to.  It is a new one, with new keys:
+ * what began under the old rights or range ends with the old region.
+ */
+static struct ib_mr *rxe_odp_replace_mr(struct rxe_mr *mr, int flags, u64 start,
+					u64 length, u64 iova, int access,
+					struct ib_pd *pd, struct ib_udata *udata)
+{
+	struct ib_mr *ibmr;
+
+	if (!(flags & IB_MR_REREG_TRANS)) {
+		start = mr->umem->address;
+		length = mr->umem->length;
+		iova = mr->ibmr.iova;
+	}
+	if (!(flags & IB_MR_REREG_ACCESS))
+		access = mr->access;
+	ibmr = rxe_odp_reg_user_mr(pd, start, length, iova, access,
+				   ODP_REG_DMAH_NONE udata);
+	if (!IS_ERR(ibmr)) {
+		/* uverbs does this for registrations only. */
+		ibmr->iova = iova;
+		ibmr->length = length;
+	}
+	return ibmr;
+}
+
+/*
+ * Reregistration.  uverbs takes the old region down when we return a new one,
+ * and does not look whether that works: so not while a window is bound to it.
+ * Another protection domain alone is stock code's business.
+ */
+static struct ib_mr *rxe_odp_rereg_user_mr(struct ib_mr *ibmr, int flags,
+					   u64 start, u64 length, u64 iova,
+					   int access, struct ib_pd *pd,
+					   struct ib_udata *udata)
+{
+	struct rxe_mr *mr = to_rmr(ibmr);
+	bool odp = rxe_odp_region(mr);
+
+	if (flags & IB_MR_REREG_ACCESS)
+		odp |= access & IB_ACCESS_ON_DEMAND;
+	if (!odp || !mr->umem || !(flags & (IB_MR_REREG_TRANS | IB_MR_REREG_ACCESS)))
+		return rxe_stock_rereg_user_mr(ibmr, flags, start, length, iova,
+					       access, pd, udata);
+	if (atomic_read(&mr->num_mw))
+		return ERR_PTR(-EINVAL);
+	return rxe_odp_replace_mr(mr, flags, start, length, iova, access, pd,
+				  udata);
 }
 
 /*
@@ -91,8 +143,10 @@ int rxe_odp_register_device(struct ib_device *dev, const char *name,
 	ib_set_device_ops(dev, &rxe_odp_ops);
 	/* ... and this puts ours over what it has set. */
 	rxe_stock_reg_user_mr = dev->ops.reg_user_mr;
+	rxe_stock_rereg_user_mr = dev->ops.rereg_user_mr;
 	rxe_stock_dereg_mr = dev->ops.dereg_mr;
 	dev->ops.reg_user_mr = rxe_odp_reg_user_mr;
+	dev->ops.rereg_user_mr = rxe_odp_rereg_user_mr;
 	dev->ops.dereg_mr = rxe_odp_dereg_mr;
 	return ib_register_device(dev, name, dma_device);
 }

