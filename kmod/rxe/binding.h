@@ -69,6 +69,9 @@ int rxe_odp_reg_mr_init_user(struct rxe_dev *rxe, u64 start, u64 length,
 			     int access, struct rxe_mr *mr);
 void rxe_odp_mr_cleanup(struct rxe_pool_elem *elem);
 
+/* window.c */
+struct rxe_mw *rxe_odp_lookup_mw(struct rxe_qp *qp, int access, u32 rkey);
+
 /* advise.c */
 int rxe_odp_advise_mr(struct ib_pd *ibpd,
 		      enum ib_uverbs_advise_mr_advice advice, u32 flags,

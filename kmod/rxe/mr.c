@@ -9,8 +9,9 @@
 /*
  * Make @mr an on-demand region of [start, start + length) of the caller, or of
  * all the caller's address space: to the engine that is a range like others,
- * and to stock code one that no iova is outside of.  On failure @mr is as rxe_add_to_pool() left it, but for its keys, and stock
- * code takes it down as a region without memory.
+ * and to stock code one that no iova is outside of.  On failure @mr is as
+ * rxe_add_to_pool() left it, but for its keys, and stock code takes it down as
+ * a region without memory.
  */
 int rxe_odp_mr_init(struct rxe_dev *rxe, u64 start, u64 length, int access,
 		    struct rxe_mr *mr)

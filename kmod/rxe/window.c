@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+/*
+ * Memory windows on on-demand regions: their bounds
+ *
+ * Stock rxe checks a window's key, rights and queue pair, and then the range
+ * against the region that the window is bound to, not against the window: a
+ * key to eight bytes opens all of the region.  Where that may be the whole
+ * address space of a process it must not be so.
+ */
+#include "binding.h"
+
+/* Whether the request that @qp's responder has in hand stays inside of @mw. */
+static bool rxe_odp_in_window(const struct rxe_qp *qp, const struct rxe_mw *mw)
+{
+	u64 first = mw->access & IB_ZERO_BASED ? 0 : mw->addr;
+	u64 offset = qp->resp.va - first;
+
+	/* An address below the window wraps to an offset beyond it. */
+	return qp->resp.va >= first && qp->resp.resid <= mw->length &&
+	       offset <= mw->length - qp->resp.resid;
+}
+
+/*
+ * Stands where stock check_rkey() calls rxe_lookup_mw(), which it does when it
+ * has the range of the request from its header, and once for each request.  A
+ * flush of a whole region names no range and touches no byte.
+ */
+struct rxe_mw *rxe_odp_lookup_mw(struct rxe_qp *qp, int access, u32 rkey)
+{
+	struct rxe_mw *mw = rxe_lookup_mw(qp, access, rkey);
+	struct rxe_mr *mr = mw ? READ_ONCE(mw->mr) : NULL;
+
+	if (!mr || !rxe_odp_region(mr) || rxe_odp_in_window(qp, mw) ||
+	    (access & (IB_ACCESS_FLUSH_GLOBAL | IB_ACCESS_FLUSH_PERSISTENT)))
+		return mw;
+	rxe_put(mw);
+	return NULL;
+}

@@ -1,0 +1,7 @@
+# SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+# what: every access counts itself without a lock or an atomic
+# file: access.c
+# kernel: kcsan
+# run: test_perftest
+# report: KCSAN: data-race in .*odp_
+s/(\tread_lock\(&leaf->lock\);\n)/\1\todp_gauges.stat[ODP_STAT_COLLISIONS].counter++;\n/
