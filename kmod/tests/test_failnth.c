@@ -85,19 +85,22 @@ static void odp_test_fail_prefetch(struct kunit *test)
 {
 	unsigned long addr = odp_test_map(test, LEN, ODP_TEST_RW);
 	struct odp_region *region = odp_test_region(test, addr, LEN, true);
-	unsigned int nth;
+	unsigned int nth, refused = 0;
 	bool failed;
 	int ret;
 
+	/* The kernel's own debugging allocates, too, and can do without. */
 	for (nth = 1; nth < SITES; nth++) {
 		odp_fail_begin(nth);
 		ret = odp_region_prefetch(region, addr, LEN, ODP_PREFETCH_ASYNC);
 		failed = odp_fail_end();
-		KUNIT_EXPECT_EQ(test, ret, failed ? -ENOMEM : 0);
+		KUNIT_EXPECT_TRUE_MSG(test, !ret || (failed && ret == -ENOMEM),
+				      "allocation %u: %d", nth, ret);
+		refused += ret == -ENOMEM;
 		if (!failed)
 			break;
 	}
-	KUNIT_EXPECT_GT(test, nth, 1U);
+	KUNIT_EXPECT_GT(test, refused, 0U);
 	odp_region_destroy(region);
 	odp_test_unmap(test, addr, LEN);
 }

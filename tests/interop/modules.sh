@@ -16,11 +16,20 @@ unused() {
 	done
 }
 
+# Who may have the device open, for the reader of a failure.
+holders() {
+	rdma resource show
+	rdma resource show qp | grep -v GSI
+	rdma resource show mr
+	fuser -v /dev/infiniband/* 2>&1
+	ps -eo pid,ppid,stat,wchan:32,args | grep -v '\]$'
+}
+
 # Objects of the last test may be on their way out through a grace period.
 unused_soon() {
 	local tries=50
-	until unused; do
-		((--tries)) || return 1
+	until unused >/dev/null; do
+		((--tries)) || { unused; holders; return 1; }
 		sleep 0.2
 	done
 }

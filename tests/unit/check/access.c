@@ -290,12 +290,21 @@ END_TEST
 START_TEST(handled_pages_are_those_translated)
 {
 	struct odp_region *region = mapped_region(2 * MIB, STUB_RW);
+	struct odp_region_stats stats;
+	u64 word;
 
 	cpu_poke(ARENA, 1);
 	ck_assert_int_eq(odp_region_prefetch(region, ARENA, 2 * MIB,
 					     ODP_PREFETCH_NO_FAULT), 0);
 	ck_assert_int_eq(entries(), 1);
 	ck_assert_int_eq(region_stat(region, ODP_STAT_FAULTS_HANDLED), 1);
+	ck_assert_int_eq(odp_region_read(region, ARENA + MIB, &word, 8), 0);
+	odp_region_get_stats(region, &stats);
+	ck_assert_uint_eq(stats.page_faults, 1);
+	ck_assert_uint_eq(stats.page_faults_handled, 2);
+	ck_assert_uint_eq(stats.page_prefetch, 512);
+	ck_assert_uint_eq(stats.page_invalidations, 0);
+	ck_assert_uint_eq(stats.page_invalidations_handled, 0);
 	odp_region_destroy(region);
 }
 END_TEST
