@@ -128,8 +128,10 @@ static size_t main_size;
 static void switch_begin(struct fibre *to, struct fibre *from)
 {
 	bool to_main = to == &fibres[0];
+	bool ended = from->state == FIBRE_DONE || from->state == FIBRE_FREE;
 
-	__sanitizer_start_switch_fiber(&from->fake_stack,
+	/* ASan frees the fake stack of a fibre that it is told has ended. */
+	__sanitizer_start_switch_fiber(ended ? NULL : &from->fake_stack,
 				       to_main ? main_stack : to->stack,
 				       to_main ? main_size : STACK_SIZE);
 }
