@@ -6,11 +6,21 @@ netdev=$(cat "/sys/class/infiniband/$device/ports/1/gid_attrs/ndevs/0" 2>/dev/nu
 modules=(rdma_rxe)
 [[ -d /sys/module/rdma_odp ]] && modules+=(rdma_odp)
 
+# With lockdep every queue pair's socket has a lock class of rdma_rxe's, and so
+# a reference to it; the one of the management queue pair (GSI) always stays.
+lockdep_references() {
+	[[ -e /proc/lockdep ]] || { echo 0; return; }
+	rdma resource show qp | grep -c .
+}
+
 unused() {
 	local module count
 	for module in "${modules[@]}"; do
 		count=$(cat "/sys/module/$module/refcnt")
-		[[ $module != rdma_odp ]] || count=$((count - 1)) # rdma_rxe itself
+		case $module in
+		rdma_odp) count=$((count - 1)) ;; # rdma_rxe itself
+		rdma_rxe) ((count == 0)) || count=$((count - $(lockdep_references))) ;;
+		esac
 		echo "$module: $count references"
 		((count == 0)) || return 1
 	done
