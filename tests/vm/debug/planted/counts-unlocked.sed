@@ -3,6 +3,6 @@
 # file: access.c
 # kernel: kcsan
 # run: test_perftest
-# append: kcsan.skip_watch=200
+# append: kcsan.skip_watch=100 kcsan.udelay_task=1000 kcsan.udelay_interrupt=500
 # report: KCSAN: data-race in .*odp_
 s/(\tread_lock\(&leaf->lock\);\n)/\1\todp_gauges.stat[ODP_STAT_COLLISIONS].counter++;\n/

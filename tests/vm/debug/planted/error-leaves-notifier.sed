@@ -1,7 +1,0 @@
-# SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
-# what: a window that could not be entered leaves its notifier behind
-# file: window.c
-# kernel: debug
-# run: test_kunit
-# report: KASAN: |list_(add|del) corruption|BUG:
-s/err_remove:\n\tmmu_interval_notifier_remove\(&window->notifier\);\n/err_remove:\n/
