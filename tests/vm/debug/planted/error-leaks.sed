@@ -3,5 +3,5 @@
 # file: ../rxe/mr.c
 # kernel: debug
 # run: test_failnth
-# report: unreferenced|kmemleak
+# report: unreferenced object
 s/(\tif \(IS_ERR\(region\)\) \{\n)\t\tkfree\(odp\);\n/\1/

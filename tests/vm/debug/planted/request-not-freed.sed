@@ -2,6 +2,6 @@
 # what: fault requests are not freed
 # file: fault.c
 # kernel: debug
-# run: test_rig
-# report: unreferenced|kmemleak
+# run: test_events
+# report: unreferenced object
 s/\tkfree\(container_of\(kref, struct odp_fault, kref\)\);\n/\t(void)kref;\n/

@@ -2,6 +2,6 @@
 # what: an access may sleep with the leaf locked
 # file: access.c
 # kernel: debug
-# run: test_rig
+# run: test_events
 # report: sleeping function called from invalid context|Voluntary context switch within RCU
 s/(\tread_lock\(&leaf->lock\);\n)/\1\tmight_sleep();\n/
