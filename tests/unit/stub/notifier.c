@@ -104,7 +104,8 @@ void stub_mn_end(struct mm_struct *mm)
 		return;
 	}
 	mn_settle(mm);
-	WRITE_ONCE(mm->mn_seq, mm->mn_seq + 1);
+	/* Whoever waited for this may free what we have looked at. */
+	smp_store_release(&mm->mn_seq, mm->mn_seq + 1);
 	spin_unlock(&mm->mn_lock);
 	wake_up_all(&mm->mn_wait);
 }
@@ -115,7 +116,7 @@ static void mn_wait_for_change(struct mm_struct *mm, unsigned long seq)
 
 	for (;;) {
 		seen = stub_wait_seen(&mm->mn_wait);
-		if (READ_ONCE(mm->mn_seq) != seq)
+		if (smp_load_acquire(&mm->mn_seq) != seq)
 			return;
 		stub_wait(&mm->mn_wait, seen, ULONG_MAX, "notifier waits");
 	}
