@@ -21,6 +21,9 @@
  *	-ESHUTDOWN	the region is being deregistered
  *	-ENOMEM		memory stayed short for longer than the engine waits
  *	-ETIMEDOUT	the page did not arrive in the time the engine waits
+ *
+ * A driver that must not wait asks odp_region_ready() first, and
+ * odp_region_request() for what is not there; the access functions wait.
  */
 #ifndef RDMA_ODP_H
 #define RDMA_ODP_H
@@ -61,6 +64,20 @@ enum odp_prefetch_flags {
 };
 
 /**
+ * struct odp_notify - who is told that a request is over
+ * @fn:		the function, called once with the result: 0 or an error listed
+ *		above.  Called under a spinlock of the engine: it must not sleep
+ *		and must not call the engine
+ * @ctx:	given to @fn
+ * @arg:	given to @fn
+ */
+struct odp_notify {
+	void	(*fn)(void *ctx, u64 arg, int ret);
+	void	*ctx;
+	u64	arg;
+};
+
+/**
  * struct odp_region_stats - what has happened to a region
  * @page_faults:	fault requests, those of prefetches left out
  * @page_faults_handled: pages that faults and prefetches have translated
@@ -94,5 +111,10 @@ int odp_region_store64(struct odp_region *region, u64 va, u64 value);
 int odp_region_flush_persistent(struct odp_region *region, u64 va, u64 len);
 int odp_region_prefetch(struct odp_region *region, u64 va, u64 len,
 			unsigned int flags);
+u64 odp_generation(void);
+bool odp_region_ready(struct odp_region *region, u64 va, u64 len, bool write);
+int odp_region_request(struct odp_region *region, u64 va, u64 len, bool write,
+		       const struct odp_notify *notify);
+void odp_region_ahead(struct odp_region *region, u64 va, u64 len, bool write);
 
 #endif /* RDMA_ODP_H */

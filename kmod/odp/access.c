@@ -393,3 +393,122 @@ int odp_region_prefetch(struct odp_region *region, u64 va, u64 len,
 	return odp_fault(region, va, len, fault);
 }
 EXPORT_SYMBOL_GPL(odp_region_prefetch);
+
+static bool odp_page_ready(struct odp_region *region, unsigned long va,
+			   unsigned long need)
+{
+	struct odp_window *window;
+	struct odp_leaf *leaf;
+	unsigned long *entry;
+	bool ready = false;
+
+	rcu_read_lock();
+	window = xa_load(&region->windows, va >> ODP_WINDOW_SHIFT);
+	leaf = window ? rcu_dereference(window->leaf[odp_leaf_slot(va)]) : NULL;
+	if (leaf) {
+		/* Without the leaf's lock: what is seen may be over already. */
+		entry = READ_ONCE(leaf->entry);
+		ready = (READ_ONCE(leaf->huge) & need) == need ||
+			(entry && (READ_ONCE(entry[odp_entry_slot(va)]) & need) ==
+			 need);
+	}
+	rcu_read_unlock();
+	return ready;
+}
+
+/**
+ * odp_region_ready - would an access have to wait?
+ * @region: the region
+ * @va: first user virtual address
+ * @len: bytes; the cost is in proportion to the pages
+ * @write: for writing
+ *
+ * A hint for drivers that would rather do something else than wait: the pages
+ * may go the moment after.
+ *
+ * Context: any.
+ * Return: true when all of the range is translated with the rights asked for.
+ */
+bool odp_region_ready(struct odp_region *region, u64 va, u64 len, bool write)
+{
+	unsigned long need = ODP_ENTRY_PRESENT | (write ? ODP_ENTRY_WRITE : 0);
+	unsigned long at = va & PAGE_MASK;
+
+	if (odp_check(region, va, len, write))
+		return false;
+	for (; at < va + len; at += PAGE_SIZE)
+		if (!odp_page_ready(region, at, need))
+			return false;
+	return true;
+}
+EXPORT_SYMBOL_GPL(odp_region_ready);
+
+/**
+ * odp_generation - has anything been taken away?
+ *
+ * For drivers that would remember what odp_region_ready() said: as long as this
+ * is what it was before, no translation of any region has gone.
+ *
+ * Context: any.
+ * Return: a number that changes when translations go.
+ */
+u64 odp_generation(void)
+{
+	return atomic64_read(&odp_gauges.stat[ODP_STAT_INVALIDATIONS_HANDLED]);
+}
+EXPORT_SYMBOL_GPL(odp_generation);
+
+/**
+ * odp_region_request - fault pages in and be told when they are there
+ * @region: the region
+ * @va: first user virtual address
+ * @len: bytes, not 0
+ * @write: for writing
+ * @notify: who is told; copied
+ *
+ * @notify is told once, also before this returns: by the fault, or by
+ * odp_region_kill(), and by nobody any more after odp_region_destroy().
+ *
+ * Context: process context, may sleep for memory, not for the pages.
+ * Return: 0 when the pages are there already, -EINPROGRESS when @notify is
+ * told, else an error listed in rdma_odp.h; only with -EINPROGRESS is it told.
+ */
+int odp_region_request(struct odp_region *region, u64 va, u64 len, bool write,
+		       const struct odp_notify *notify)
+{
+	int ret;
+
+	if (!len)
+		return -EINVAL;
+	ret = odp_check(region, va, len, write);
+	if (ret)
+		return ret;
+	if (odp_region_dead(region))
+		return -ESHUTDOWN;
+	return odp_fault_notify(region, va, len, write ? ODP_FAULT_WRITE : 0,
+				notify);
+}
+EXPORT_SYMBOL_GPL(odp_region_request);
+
+/**
+ * odp_region_ahead - fault pages in that will be accessed soon
+ * @region: the region
+ * @va: first user virtual address
+ * @len: bytes; what is outside of the region is left out
+ * @write: for writing
+ *
+ * A hint: nothing is reported, and it is forgotten when many are under way.
+ *
+ * Context: process context, may sleep for memory, not for the pages.
+ */
+void odp_region_ahead(struct odp_region *region, u64 va, u64 len, bool write)
+{
+	u64 end = region->start + region->length;
+
+	if (va < region->start || va >= end || !len ||
+	    (write && !region->writable) || odp_region_dead(region))
+		return;
+	odp_fault_async(region, va, min(len, end - va), ODP_FAULT_AHEAD |
+			(write ? ODP_FAULT_WRITE : 0));
+}
+EXPORT_SYMBOL_GPL(odp_region_ahead);

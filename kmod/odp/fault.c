@@ -20,6 +20,11 @@
  *				... done, wakes nobody,
  *				puts the region
  *
+ * A driver that does not want to wait is told instead, once: by the work, or by
+ * the end of the region, whichever comes first.  Both tell under fault_lock, so
+ * when odp_region_kill() returns nobody is being told, and odp_region_destroy(),
+ * which kills again after the last access, is the end of it.
+ *
  * The request is counted: one reference of the caller's, one of the work's.
  */
 #include <linux/sched/signal.h>
@@ -36,6 +41,16 @@ static void odp_fault_release(struct kref *kref)
 static void odp_fault_put(struct odp_fault *fault)
 {
 	kref_put(&fault->kref, odp_fault_release);
+}
+
+/* Tell who wants to know, if nobody has yet.  The caller has fault_lock. */
+void odp_fault_tell(struct odp_fault *fault, int ret)
+{
+	struct odp_notify notify = fault->notify;
+
+	fault->notify.fn = NULL;
+	if (notify.fn)
+		notify.fn(notify.ctx, notify.arg, ret);
 }
 
 static void odp_fault_work(struct work_struct *work)
@@ -56,19 +71,22 @@ static void odp_fault_work(struct work_struct *work)
 
 	spin_lock(&region->fault_lock);
 	list_del(&fault->list);
+	odp_fault_tell(fault, fault->ret);
 	if (fault->flags & ODP_FAULT_ASYNC)
 		region->prefetches--;
 	spin_unlock(&region->fault_lock);
 
 	odp_fault_put(fault);
 	atomic_long_dec(&odp_gauges.faults);
+	odp_owner_next(region->owner);
 	odp_region_put(region);
 }
 
 /* Queue a request; the caller has a reference to what is returned. */
 static struct odp_fault *odp_fault_start(struct odp_region *region,
 					 unsigned long va, u64 len,
-					 unsigned int flags)
+					 unsigned int flags,
+					 const struct odp_notify *notify)
 {
 	struct odp_fault *fault;
 
@@ -84,6 +102,8 @@ static struct odp_fault *odp_fault_start(struct odp_region *region,
 	fault->start = va & PAGE_MASK;
 	fault->end = PAGE_ALIGN(va + len);
 	fault->flags = flags;
+	if (notify)
+		fault->notify = *notify;
 	odp_region_get(region);
 	fault->region = region;
 
@@ -92,7 +112,7 @@ static struct odp_fault *odp_fault_start(struct odp_region *region,
 	spin_unlock(&region->fault_lock);
 
 	atomic_long_inc(&odp_gauges.faults);
-	queue_work(odp_wq, &fault->work);
+	odp_owner_run(region->owner, fault);
 	return fault;
 }
 
@@ -105,10 +125,14 @@ static bool odp_fault_finished(struct odp_fault *fault)
 static void odp_fault_account(struct odp_region *region, unsigned long va,
 			      u64 len, unsigned int flags)
 {
-	if (flags & ODP_FAULT_PREFETCH) {
+	u64 pages = (PAGE_ALIGN(va + len) - (va & PAGE_MASK)) >> PAGE_SHIFT;
+
+	if (flags & ODP_FAULT_AHEAD) {
 		trace_odp_prefetch(region, va, len, flags);
-		odp_count(region, ODP_STAT_PREFETCH,
-			  (PAGE_ALIGN(va + len) - (va & PAGE_MASK)) >> PAGE_SHIFT);
+		odp_count(region, ODP_STAT_AHEAD, pages);
+	} else if (flags & ODP_FAULT_PREFETCH) {
+		trace_odp_prefetch(region, va, len, flags);
+		odp_count(region, ODP_STAT_PREFETCH, pages);
 	} else {
 		trace_odp_fault(region, va, len, flags);
 		odp_count(region, ODP_STAT_FAULTS, 1);
@@ -143,6 +167,18 @@ static int odp_fault_wait(struct odp_fault *fault)
 	return left ? -ESHUTDOWN : -ETIMEDOUT;
 }
 
+/* Has the owner mapped it all, so that there is nothing to queue? */
+static bool odp_fault_short(struct odp_region *region, unsigned long va,
+			    u64 len, unsigned int flags)
+{
+	if (!odp_populate_mapped(region, va & PAGE_MASK, PAGE_ALIGN(va + len),
+				 flags))
+		return false;
+	trace_odp_fault_short(region, va, len, flags);
+	odp_count(region, ODP_STAT_FAULTS_SHORT, 1);
+	return true;
+}
+
 /*
  * Translate [@va, @va + @len), which lies in the region, and wait for it.
  * Return: 0 or an error listed in rdma_odp.h, -EINTR when the caller is killed.
@@ -154,20 +190,36 @@ int odp_fault(struct odp_region *region, unsigned long va, u64 len,
 	int ret;
 
 	odp_fault_account(region, va, len, flags);
-	if (odp_populate_mapped(region, va & PAGE_MASK, PAGE_ALIGN(va + len),
-				flags)) {
-		trace_odp_fault_short(region, va, len, flags);
-		odp_count(region, ODP_STAT_FAULTS_SHORT, 1);
+	if (odp_fault_short(region, va, len, flags))
 		return 0;
-	}
 
-	fault = odp_fault_start(region, va, len, flags);
+	fault = odp_fault_start(region, va, len, flags, NULL);
 	if (!fault)
 		return -ENOMEM;
 
 	ret = odp_fault_wait(fault);
 	odp_fault_put(fault);
 	return ret;
+}
+
+/*
+ * The same, but @notify is told when it is over.  Return: 0 when there was
+ * nothing to wait for, -EINPROGRESS when @notify will be told or has been.
+ */
+int odp_fault_notify(struct odp_region *region, unsigned long va, u64 len,
+		     unsigned int flags, const struct odp_notify *notify)
+{
+	struct odp_fault *fault;
+
+	odp_fault_account(region, va, len, flags);
+	if (odp_fault_short(region, va, len, flags))
+		return 0;
+
+	fault = odp_fault_start(region, va, len, flags, notify);
+	if (!fault)
+		return -ENOMEM;
+	odp_fault_put(fault);
+	return -EINPROGRESS;
 }
 
 /*
@@ -188,7 +240,7 @@ static bool odp_prefetch_admit(struct odp_region *region)
 	return admit;
 }
 
-/* The same without waiting.  Return: 0 or -ENOMEM. */
+/* Translate without anybody waiting.  Return: 0 or -ENOMEM. */
 int odp_fault_async(struct odp_region *region, unsigned long va, u64 len,
 		    unsigned int flags)
 {
@@ -197,7 +249,7 @@ int odp_fault_async(struct odp_region *region, unsigned long va, u64 len,
 	odp_fault_account(region, va, len, flags);
 	if (!odp_prefetch_admit(region))
 		return 0;
-	fault = odp_fault_start(region, va, len, flags | ODP_FAULT_ASYNC);
+	fault = odp_fault_start(region, va, len, flags | ODP_FAULT_ASYNC, NULL);
 	if (fault) {
 		odp_fault_put(fault);
 		return 0;

@@ -25,7 +25,7 @@ static int __init odp_init(void)
 		return ret;
 	/*
 	 * A fault may wait for its owner's disk or userfaultfd handler without
-	 * bound, so there must be workers left for everybody else's.
+	 * bound, so there must be workers left for everybody else's (owner.c).
 	 */
 	odp_wq = alloc_workqueue("rdma_odp", WQ_UNBOUND, WQ_MAX_ACTIVE);
 	if (!odp_wq) {

@@ -14,7 +14,9 @@
  *	  window->lock		installs, and the notifier's sequence number
  *	    leaf->lock		write: change entries; read: use the page
  *	      attr.atomic_lock, and what folio_mark_dirty() takes
- *	region->fault_lock	list of faults somebody waits for
+ *	region->fault_lock	list of faults, and who is told of their end
+ *	  what odp_notify.fn takes
+ *	odp_owners_lock, owner->lock	users and whose turn it is; alone
  *
  * All of them are spinlocks taken in process context only.  None is held
  * across anything that sleeps.
@@ -85,11 +87,15 @@ enum odp_region_stat {
 	ODP_STAT_PREFETCH,		/* pages asked for by prefetch */
 	ODP_STAT_FAULTS_SHORT,		/* requests that found all mapped */
 	ODP_STAT_COLLISIONS,		/* faults begun again after a race */
+	ODP_STAT_AHEAD,			/* pages asked for ahead of an access */
 	ODP_STAT_NR,
 };
 
+struct odp_owner;
+
 struct odp_region {
 	struct kref		kref;
+	struct odp_owner	*owner;
 	struct mm_struct	*mm;		/* owner, held by mmgrab() */
 	unsigned long		start;
 	u64			length;
@@ -110,18 +116,21 @@ struct odp_fault {
 	struct work_struct	work;
 	struct odp_region	*region;
 	struct list_head	list;		/* region->faults */
+	struct list_head	turn;		/* owner's backlog */
 	wait_queue_head_t	wait;
 	unsigned long		start;		/* page aligned */
 	unsigned long		end;
 	unsigned int		flags;		/* ODP_FAULT_* */
 	bool			done;
 	int			ret;
+	struct odp_notify	notify;		/* under fault_lock; fn or NULL */
 };
 
 #define ODP_FAULT_WRITE		BIT(0)
 #define ODP_FAULT_SNAPSHOT	BIT(1)	/* do not populate */
 #define ODP_FAULT_PREFETCH	BIT(2)
 #define ODP_FAULT_ASYNC		BIT(3)		/* nobody waits for it */
+#define ODP_FAULT_AHEAD		BIT(4)		/* an access comes after it */
 
 #define ODP_EVENTS	(MMU_NOTIFY_EXCLUSIVE + 1)
 
@@ -167,6 +176,13 @@ static inline unsigned int odp_entry_slot(unsigned long va)
 void odp_region_get(struct odp_region *region);
 void odp_region_put(struct odp_region *region);
 
+/* owner.c */
+extern unsigned int odp_owner_share;
+struct odp_owner *odp_owner_get(void);
+void odp_owner_put(struct odp_owner *owner);
+void odp_owner_run(struct odp_owner *owner, struct odp_fault *fault);
+void odp_owner_next(struct odp_owner *owner);
+
 /* window.c */
 struct odp_window *odp_window_get(struct odp_region *region, unsigned long va,
 				  bool create);
@@ -196,6 +212,9 @@ int odp_fault(struct odp_region *region, unsigned long va, u64 len,
 	      unsigned int flags);
 int odp_fault_async(struct odp_region *region, unsigned long va, u64 len,
 		    unsigned int flags);
+int odp_fault_notify(struct odp_region *region, unsigned long va, u64 len,
+		     unsigned int flags, const struct odp_notify *notify);
+void odp_fault_tell(struct odp_fault *fault, int ret);
 
 /* populate.c */
 int odp_populate(struct odp_region *region, unsigned long start,

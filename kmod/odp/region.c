@@ -43,6 +43,7 @@ static void odp_region_release(struct kref *kref)
 	odp_windows_destroy(region);
 	xa_destroy(&region->windows);
 	mmdrop(region->mm);
+	odp_owner_put(region->owner);
 	atomic_long_dec(&odp_gauges.regions);
 	kfree(region);
 }
@@ -81,6 +82,11 @@ struct odp_region *odp_region_create(const struct odp_region_attr *attr)
 	if (!region)
 		return ERR_PTR(-ENOMEM);
 
+	region->owner = odp_owner_get();
+	if (!region->owner) {
+		kfree(region);
+		return ERR_PTR(-ENOMEM);
+	}
 	kref_init(&region->kref);
 	region->mm = current->mm;
 	mmgrab(region->mm);
@@ -102,8 +108,9 @@ EXPORT_SYMBOL_GPL(odp_region_create);
  * @region: the region
  *
  * Every access that waits for a fault returns -ESHUTDOWN now, every later one
- * fails the same way.  Copies under way finish.  Call it before waiting for
- * the users of the driver's object.
+ * fails the same way, and requests that somebody is to be told of have ended
+ * with -ESHUTDOWN when this returns.  Copies under way finish.  Call it before
+ * waiting for the users of the driver's object.
  *
  * Context: process context, does not sleep.
  */
@@ -113,8 +120,10 @@ void odp_region_kill(struct odp_region *region)
 
 	WRITE_ONCE(region->dead, true);
 	spin_lock(&region->fault_lock);
-	list_for_each_entry(fault, &region->faults, list)
+	list_for_each_entry(fault, &region->faults, list) {
 		wake_up_all(&fault->wait);
+		odp_fault_tell(fault, -ESHUTDOWN);
+	}
 	spin_unlock(&region->fault_lock);
 }
 EXPORT_SYMBOL_GPL(odp_region_kill);
@@ -137,7 +146,7 @@ EXPORT_SYMBOL_GPL(odp_region_revive);
  *
  * The driver guarantees that no access function runs or will run on @region.
  * Does not wait for faults in flight: the last of them frees the region.  They
- * touch nothing but the owner's page tables.
+ * touch nothing but the owner's page tables, and tell nobody of their end.
  *
  * Context: process context, may sleep.
  */

@@ -87,7 +87,8 @@ static int odp_leaf_add_entries(struct odp_window *window, unsigned int slot,
 	if (leaf) {
 		write_lock(&leaf->lock);
 		if (!leaf->entry) {
-			leaf->entry = entry;
+			/* odp_page_ready() looks without the lock. */
+			smp_store_release(&leaf->entry, entry);
 			entry = NULL;
 		}
 		write_unlock(&leaf->lock);
@@ -173,14 +174,15 @@ static void odp_leaf_set_huge(struct odp_leaf *leaf, unsigned long entry,
 		leaf->count++;
 		atomic_long_inc(&odp_gauges.entries);
 	}
-	leaf->huge = entry - ((unsigned long)slot << ODP_ENTRY_PFN_SHIFT);
+	WRITE_ONCE(leaf->huge,
+		   entry - ((unsigned long)slot << ODP_ENTRY_PFN_SHIFT));
 }
 
 static void odp_leaf_drop_huge(struct odp_leaf *leaf)
 {
 	if (!leaf->huge)
 		return;
-	leaf->huge = 0;
+	WRITE_ONCE(leaf->huge, 0);
 	leaf->count--;
 	atomic_long_dec(&odp_gauges.entries);
 }
@@ -194,7 +196,7 @@ static void odp_leaf_set_small(struct odp_leaf *leaf, unsigned long entry,
 		leaf->count++;
 		atomic_long_inc(&odp_gauges.entries);
 	}
-	leaf->entry[slot] = entry;
+	WRITE_ONCE(leaf->entry[slot], entry);
 }
 
 static int odp_leaf_install(struct odp_region *region, struct odp_leaf *leaf,
@@ -267,7 +269,7 @@ static unsigned int odp_leaf_clear(struct odp_leaf *leaf, unsigned int first,
 	slot = first;
 	for_each_set_bit_from(slot, leaf->present, last + 1) {
 		__clear_bit(slot, leaf->present);
-		leaf->entry[slot] = 0;
+		WRITE_ONCE(leaf->entry[slot], 0);
 		small++;
 	}
 	leaf->count -= small;

@@ -23,7 +23,8 @@
 		      { ODP_FAULT_WRITE,	"write" },		\
 		      { ODP_FAULT_SNAPSHOT,	"no_fault" },		\
 		      { ODP_FAULT_PREFETCH,	"prefetch" },		\
-		      { ODP_FAULT_ASYNC,	"async" })
+		      { ODP_FAULT_ASYNC,	"async" },		\
+		      { ODP_FAULT_AHEAD,	"ahead" })
 
 #define odp_show_event(event)						\
 	__print_symbolic(event,						\

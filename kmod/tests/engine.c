@@ -9,6 +9,7 @@
 #undef CREATE_TRACE_POINTS
 
 #include "../odp/region.c"
+#include "../odp/owner.c"
 #include "../odp/access.c"
 #include "../odp/fault.c"
 #include "../odp/populate.c"

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 /* Lives: of regions with faults in flight, of owners, of the module. */
+#include <linux/cred.h>
 #include <linux/module.h>
 #include <linux/sched.h>
 #include <linux/sched/mm.h>
@@ -200,6 +201,60 @@ START_TEST(faults_for_others_go_on_meanwhile)
 }
 END_TEST
 
+/* A user's share of the workers: the rest of the requests waits, others' do not. */
+START_TEST(users_have_their_shares)
+{
+	unsigned int share = odp_owner_share, i;
+	struct odp_region *slow, *same, *other;
+	struct task_struct *task[4];
+	struct reader r[4];
+
+	odp_owner_share = 2;
+	slow = slow_region();
+	stub_mmap(world_mm, ARENA + GIB, ARENA + 2 * GIB, STUB_RW);
+	same = world_region(ARENA + GIB, GIB, true);
+	stub_uid.val = 1000;
+	other = world_region(ARENA + GIB, GIB, true);
+	stub_uid.val = 0;
+
+	for (i = 0; i < 3; i++) {
+		r[i] = (struct reader) { .region = slow,
+					 .va = ARENA + i * PAGE_SIZE };
+		task[i] = reader_start(&r[i]);
+	}
+	r[3] = (struct reader) { .region = same, .va = ARENA + GIB };
+	task[3] = reader_start(&r[3]);
+	stub_run_all();
+	ck_assert_int_eq(atomic_long_read(&odp_gauges.faults), 4);
+	/* Another user is served, this one waits for its turn. */
+	ck_assert_int_eq(peek(other, ARENA + GIB + MIB), 0);
+	ck_assert_int_eq(r[3].ret, 12345);
+	stub_uffd_copy(world_mm, ARENA, page_of_seven);
+	stub_run_all();
+	ck_assert_int_eq(r[0].ret, 7);
+	/* The third for a slow page came before it. */
+	ck_assert_int_eq(r[3].ret, 12345);
+	stub_uffd_copy(world_mm, ARENA + PAGE_SIZE, page_of_seven);
+	stub_run_all();
+	ck_assert_int_eq(r[3].ret, 0);
+	/* A region may end while a request of its waits for its turn. */
+	stub_uffd_copy(world_mm, ARENA + 2 * PAGE_SIZE, page_of_seven);
+	for (i = 0; i < 4; i++)
+		stub_join(task[i]);
+	for (i = 0; i < 3; i++)
+		odp_region_ahead(slow, ARENA + (8 + i) * PAGE_SIZE, 1, true);
+	odp_region_destroy(slow);
+	odp_region_destroy(same);
+	odp_region_destroy(other);
+	for (i = 0; i < 2; i++)
+		stub_uffd_copy(world_mm, ARENA + (8 + i) * PAGE_SIZE,
+			       page_of_seven);
+	stub_run_all();
+	ck_assert_int_eq(atomic_long_read(&odp_gauges.regions), 0);
+	odp_owner_share = share;
+}
+END_TEST
+
 START_TEST(owner_exits)
 {
 	struct odp_region *region;
@@ -279,6 +334,162 @@ START_TEST(unloaded_with_a_fault_in_flight)
 }
 END_TEST
 
+struct told {
+	unsigned int times;
+	u64 arg;
+	int ret;
+};
+
+static void tell(void *ctx, u64 arg, int ret)
+{
+	struct told *told = ctx;
+
+	told->times++;
+	told->arg = arg;
+	told->ret = ret;
+}
+
+static int request(struct odp_region *region, unsigned long va, size_t len,
+		   struct told *told)
+{
+	struct odp_notify notify = { .fn = tell, .ctx = told, .arg = 1234567890123 };
+
+	*told = (struct told) {};
+	return odp_region_request(region, va, len, true, &notify);
+}
+
+START_TEST(a_request_is_told_of)
+{
+	struct odp_region *region = slow_region();
+	struct told told;
+
+	ck_assert(!odp_region_ready(region, ARENA, 1, true));
+	ck_assert_int_eq(request(region, ARENA, 2 * PAGE_SIZE, &told),
+			 -EINPROGRESS);
+	stub_run_all();
+	ck_assert_uint_eq(told.times, 0);
+	stub_uffd_copy(world_mm, ARENA, page_of_seven);
+	stub_run_all();
+	ck_assert_uint_eq(told.times, 0);
+	ck_assert(!odp_region_ready(region, ARENA, 2 * PAGE_SIZE, true));
+	stub_uffd_copy(world_mm, ARENA + PAGE_SIZE, page_of_seven);
+	stub_run_all();
+	ck_assert_uint_eq(told.times, 1);
+	ck_assert_uint_eq(told.arg, 1234567890123);
+	ck_assert_int_eq(told.ret, 0);
+	ck_assert(odp_region_ready(region, ARENA, 2 * PAGE_SIZE, true));
+	ck_assert(odp_region_ready(region, ARENA + 5, 0, false));
+	/* What is there needs no telling. */
+	ck_assert_int_eq(request(region, ARENA, PAGE_SIZE, &told), 0);
+	odp_region_destroy(region);
+	ck_assert_uint_eq(told.times, 0);
+}
+END_TEST
+
+START_TEST(ready_is_ready_for_what_is_asked)
+{
+	struct odp_region *region;
+
+	stub_mmap(world_mm, ARENA, ARENA + MIB, STUB_RW);
+	region = world_region(ARENA, MIB, true);
+	ck_assert_int_eq(peek(region, ARENA), 0);
+	ck_assert(odp_region_ready(region, ARENA, 1, false));
+	ck_assert(!odp_region_ready(region, ARENA, 1, true));
+	ck_assert_int_eq(poke(region, ARENA, 1), 0);
+	ck_assert(odp_region_ready(region, ARENA, 1, true));
+	/* A page of two is not enough. */
+	ck_assert(!odp_region_ready(region, ARENA, PAGE_SIZE + 1, false));
+	stub_munmap(world_mm, ARENA, ARENA + PAGE_SIZE);
+	ck_assert(!odp_region_ready(region, ARENA, 1, false));
+	odp_region_destroy(region);
+}
+END_TEST
+
+START_TEST(a_request_that_cannot_be)
+{
+	struct odp_region *region;
+	struct told told;
+
+	stub_mmap(world_mm, ARENA, ARENA + MIB, STUB_READ);
+	region = world_region(ARENA, MIB, true);
+	ck_assert_int_eq(request(region, ARENA, 0, &told), -EINVAL);
+	ck_assert_int_eq(request(region, ARENA + MIB - 1, 2, &told), -EINVAL);
+	ck_assert_int_eq(request(region, ARENA - 1, 1, &told), -EINVAL);
+	ck_assert(!odp_region_ready(region, ARENA + MIB - 1, 2, false));
+	ck_assert_uint_eq(told.times, 0);
+	/* The map forbids it: that takes a look at the map. */
+	ck_assert_int_eq(request(region, ARENA, 1, &told), -EINPROGRESS);
+	stub_run_all();
+	ck_assert_uint_eq(told.times, 1);
+	ck_assert_int_eq(told.ret, -EFAULT);
+	odp_region_kill(region);
+	ck_assert_int_eq(request(region, ARENA, 1, &told), -ESHUTDOWN);
+	odp_region_destroy(region);
+
+	region = world_region(ARENA, MIB, false);
+	ck_assert_int_eq(request(region, ARENA, 1, &told), -EACCES);
+	ck_assert(!odp_region_ready(region, ARENA, 1, true));
+	odp_region_destroy(region);
+	ck_assert_uint_eq(told.times, 0);
+}
+END_TEST
+
+START_TEST(the_end_tells_every_request_once)
+{
+	struct odp_region *region = slow_region();
+	struct told told[3];
+	unsigned int i;
+
+	for (i = 0; i < 3; i++)
+		ck_assert_int_eq(request(region, ARENA + i * PAGE_SIZE, 1,
+					 &told[i]), -EINPROGRESS);
+	stub_run_all();
+	odp_region_kill(region);
+	for (i = 0; i < 3; i++) {
+		ck_assert_uint_eq(told[i].times, 1);
+		ck_assert_int_eq(told[i].ret, -ESHUTDOWN);
+	}
+	odp_region_destroy(region);
+	for (i = 0; i < 3; i++)
+		stub_uffd_copy(world_mm, ARENA + i * PAGE_SIZE, page_of_seven);
+	stub_run_all();
+	for (i = 0; i < 3; i++)
+		ck_assert_uint_eq(told[i].times, 1);
+}
+END_TEST
+
+START_TEST(ahead_of_an_access)
+{
+	struct odp_region *region;
+
+	stub_mmap(world_mm, ARENA, ARENA + MIB, STUB_RW);
+	region = world_region(ARENA, MIB, true);
+	/* Outside, or of no length: nothing to do, nothing to say. */
+	odp_region_ahead(region, ARENA - 1, 10, true);
+	odp_region_ahead(region, ARENA + MIB, 10, true);
+	odp_region_ahead(region, ARENA, 0, true);
+	stub_run_all();
+	ck_assert_int_eq(entries(), 0);
+	/* Over the end: as far as the region goes. */
+	odp_region_ahead(region, ARENA + MIB - 2 * PAGE_SIZE, 8 * MIB, true);
+	stub_run_all();
+	ck_assert_int_eq(entries(), 2);
+	ck_assert(odp_region_ready(region, ARENA + MIB - PAGE_SIZE, PAGE_SIZE,
+				   true));
+	odp_region_kill(region);
+	odp_region_ahead(region, ARENA, MIB, true);
+	stub_run_all();
+	ck_assert_int_eq(entries(), 2);
+	odp_region_destroy(region);
+
+	region = world_region(ARENA, MIB, false);
+	odp_region_ahead(region, ARENA, MIB, true);
+	stub_run_all();
+	ck_assert_int_eq(entries(), 0);
+	odp_region_destroy(region);
+}
+END_TEST
+
 Suite *suite_life(void)
 {
 	Suite *suite = suite_create("life");
@@ -293,11 +504,17 @@ Suite *suite_life(void)
 	tcase_add_test(tc, a_killed_caller_returns);
 	tcase_add_test(tc, a_prefetch_waits_as_long_as_it_takes);
 	tcase_add_test(tc, faults_for_others_go_on_meanwhile);
+	tcase_add_test(tc, users_have_their_shares);
 	tcase_add_test(tc, owner_exits);
 	tcase_add_test(tc, owner_exits_with_a_fault_in_flight);
 	tcase_add_test(tc, overlapping_regions);
 	tcase_add_test(tc, region_destroyed_with_its_reaper_due);
 	tcase_add_test(tc, unloaded_with_a_fault_in_flight);
+	tcase_add_test(tc, a_request_is_told_of);
+	tcase_add_test(tc, ready_is_ready_for_what_is_asked);
+	tcase_add_test(tc, a_request_that_cannot_be);
+	tcase_add_test(tc, the_end_tells_every_request_once);
+	tcase_add_test(tc, ahead_of_an_access);
 	suite_add_tcase(suite, tc);
 	return suite;
 }

@@ -83,8 +83,8 @@ START_TEST(huge_page_is_one_entry)
 	ck_assert_int_eq(region_stat(region, ODP_STAT_FAULTS), 1);
 	ck_assert_int_eq(cpu_peek(ARENA + LEAF - 1), 11);
 	ck_assert_int_eq(cpu_peek(ARENA + 100 * PAGE_SIZE), 12);
-	/* No page of small entries was made: region, window, leaf, xarray. */
-	ck_assert_int_eq(stub_objects_live(), 4);
+	/* No page of small entries was made: region, user, window, leaf, xarray. */
+	ck_assert_int_eq(stub_objects_live(), 5);
 	odp_region_destroy(region);
 }
 END_TEST
@@ -241,10 +241,10 @@ START_TEST(memory_of_a_page_or_less_per_entry)
 		ck_assert_int_eq(poke(region, ARENA + i * GIB, i), 0);
 	ck_assert_int_eq(windows(), 100);
 	ck_assert_int_eq(leaves(), 100);
-	/* The region, and window, xarray node, leaf, entries of each. */
-	ck_assert_int_eq(stub_objects_live(), 1 + 4 * 100);
+	/* The region, its user, and window, xarray node, leaf, entries of each. */
+	ck_assert_int_eq(stub_objects_live(), 2 + 4 * 100);
 	/* All but the region itself is charged to the owner, it too. */
-	ck_assert_int_eq(world_mm->memcg.charged, 1 + 4 * 100);
+	ck_assert_int_eq(world_mm->memcg.charged, 2 + 4 * 100);
 	odp_region_destroy(region);
 }
 END_TEST

@@ -72,7 +72,7 @@ START_TEST(a_window_made_for_nothing_goes)
 					     ODP_PREFETCH_NO_FAULT), 0);
 	world_reap();
 	ck_assert_int_eq(windows(), 0);
-	ck_assert_int_eq(stub_objects_live(), 1);
+	ck_assert_int_eq(stub_objects_live(), 2);
 	odp_region_destroy(region);
 }
 END_TEST

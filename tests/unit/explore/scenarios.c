@@ -361,7 +361,96 @@ static void read_zero_or_one(void *unused)
 	expect(v == 0 || v == 1, "a read saw a page that is gone");
 }
 
+/*
+ * Requests: whoever asks for one is told once, with the page there or an error,
+ * and never after the region has been destroyed.
+ */
+static unsigned int told;
+static bool destroyed;
+
+static void tell(void *ctx, u64 arg, int ret)
+{
+	expect(ctx == &told && arg == 99, "somebody else is told");
+	expect(!destroyed, "told after the end of the region");
+	expect(++told == 1, "told twice");
+	result = ret;
+}
+
+static const struct odp_notify told_to = { .fn = tell, .ctx = &told, .arg = 99 };
+
+static void set_up_request(void)
+{
+	told = 0;
+	destroyed = false;
+	set_up_untouched();
+}
+
+static void set_up_request_slow(void)
+{
+	told = 0;
+	destroyed = false;
+	set_up_slow();
+}
+
+static void request(void *unused)
+{
+	int ret = odp_region_request(region, ARENA, 1, true, &told_to);
+
+	expect(ret == -EINPROGRESS || ret == -ESHUTDOWN || ret == 0,
+	       "a request fails");
+	if (ret != -EINPROGRESS)
+		told = 1;
+}
+
+static void request_and_look(void *unused)
+{
+	bool ready;
+
+	request(NULL);
+	stub_big_wait(result_known, NULL, ULONG_MAX, "told");
+	expect(result == 0, "the page is there and it is not said");
+	/* It may be gone again: only a hint, but one that may be asked for. */
+	ready = odp_region_ready(region, ARENA, 1, true);
+	expect(poke(ARENA, 2) == 0, "a write");
+	(void)ready;
+}
+
+static void request_and_destroy(void *unused)
+{
+	request(NULL);
+	odp_region_destroy(region);
+	region = NULL;
+	expect(told == 1, "nobody was told of the end");
+	destroyed = true;
+}
+
+static void request_till_killed(void *unused)
+{
+	request(NULL);
+	stub_big_wait(result_known, NULL, ULONG_MAX, "told");
+	expect(result == -ESHUTDOWN && jiffies == started,
+	       "the end does not tell who waits");
+}
+
+static void kill_when_asked(void *unused)
+{
+	while (!told && result == 12345 &&
+	       !atomic_long_read(&odp_gauges.faults))
+		stub_yield("asked");
+	odp_region_kill(region);
+	expect(told == 1, "killed, and nobody was told");
+}
+
 /* Ends */
+
+static void finish(void);
+
+static void finish_told(void)
+{
+	stub_run_all();
+	expect(told == 1, "not told in the end");
+	finish();
+}
 
 /* Whatever is empty in the end must go when time passes. */
 static void finish(void)
@@ -553,6 +642,22 @@ const struct scenario scenarios[] = {
 	  set_up_mapped, { { "read", read_of_the_dead },
 			   { "exit", owner_exits } },
 	  finish_exit },
+	{ "request-migrate", 2,
+	  "a request; its page moves when it is there; then a write",
+	  set_up_request, { { "request", request_and_look },
+			    { "move", migrate } },
+	  finish_told },
+	{ "request-kill", 1,
+	  "a request for a page of userfaultfd's; the region ends",
+	  set_up_request_slow, { { "request", request_till_killed },
+				 { "kill", kill_when_asked },
+				 { "handler", handle_late } },
+	  finish_told },
+	{ "request-destroy", 2,
+	  "the region goes under a request; the page arrives",
+	  set_up_request_slow, { { "destroy", request_and_destroy },
+				 { "handler", handle } },
+	  finish_told },
 	{ "oom", 2,
 	  "a read; the OOM reaper takes all",
 	  set_up_present, { { "read", read_zero_or_one },

@@ -3,4 +3,4 @@
 # file: table.c
 # caught-by: unit
 # report: table
-s/leaf->huge = entry - \(\(unsigned long\)slot << ODP_ENTRY_PFN_SHIFT\)/leaf->huge = entry/
+s/entry - \(\(unsigned long\)slot << ODP_ENTRY_PFN_SHIFT\)/entry/

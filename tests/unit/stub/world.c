@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+#include <linux/cred.h>
 #include <linux/module.h>
 #include <linux/sched.h>
 #include <linux/sched/mm.h>
@@ -6,6 +7,7 @@
 #include "world.h"
 
 struct mm_struct *world_mm;
+kuid_t stub_uid;
 
 /* The engine's statistics file is tested where there is a debugfs. */
 void odp_debugfs_init(void)

@@ -10,6 +10,9 @@ static inline void INIT_LIST_HEAD(struct list_head *head)
 	head->prev = head;
 }
 
+#define LIST_HEAD(name) \
+	struct list_head name = { .next = &(name), .prev = &(name) }
+
 static inline bool list_empty(const struct list_head *head)
 {
 	return head->next == head;
@@ -22,6 +25,17 @@ static inline void list_add_tail(struct list_head *item, struct list_head *head)
 	head->prev->next = item;
 	head->prev = item;
 }
+
+static inline void list_add(struct list_head *item, struct list_head *head)
+{
+	item->prev = head;
+	item->next = head->next;
+	head->next->prev = item;
+	head->next = item;
+}
+
+#define list_first_entry_or_null(head, type, member) \
+	(list_empty(head) ? NULL : container_of((head)->next, type, member))
 
 /* A deleted item points nowhere, so that using it again is seen. */
 static inline void list_del(struct list_head *item)

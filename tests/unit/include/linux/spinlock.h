@@ -5,6 +5,11 @@
 
 #include <linux/kernel.h>
 
+#ifdef STUB_THREADS
+#define DEFINE_SPINLOCK(name)	spinlock_t name = { .m = PTHREAD_MUTEX_INITIALIZER }
+#else
+#define DEFINE_SPINLOCK(name)	spinlock_t name
+#endif
 #define spin_lock_init(l)	stub_spin_init(l)
 #define spin_lock(l)		stub_spin_lock(l, STUB_HERE("spin_lock"))
 #define spin_unlock(l)		stub_spin_unlock(l, STUB_HERE("spin_unlock"))
