@@ -8,6 +8,8 @@
 #ifndef RXE_ODP_BINDING_H
 #define RXE_ODP_BINDING_H
 
+#include <linux/timer.h>
+
 #include <rdma/ib_umem.h>
 
 #include "rxe.h"
@@ -48,6 +50,83 @@ static inline u64 rxe_odp_va(const struct rxe_mr *mr, u64 iova)
 	return mr->umem->address + (iova - mr->ibmr.iova);
 }
 
+/* What of a queue pair may wait for memory; each for one place at a time. */
+enum rxe_odp_who {
+	RXE_ODP_RESPONDER,	/* requests of the peer */
+	RXE_ODP_REQUESTER,	/* what it sends */
+	RXE_ODP_COMPLETER,	/* answers to its reads and atomics */
+	RXE_ODP_WHO_NR,
+};
+
+/* What a packet touches, by key and address as stock code will check them. */
+struct rxe_odp_access {
+	u32			key;
+	u64			iova;
+	u32			len;		/* now */
+	u64			more;		/* in all, of the message, from here */
+	bool			write;
+};
+
+/* What was ready when nothing had been invalidated since. */
+struct rxe_odp_ready {
+	u32			key;
+	u64			from;		/* iova */
+	u64			to;
+	bool			write;
+	u64			generation;
+};
+
+struct rxe_odp_wait {
+	u32			ticket;		/* of the last request */
+	bool			pending;	/* it is not over */
+	int			failed;		/* it is, with this error */
+	atomic_t		requests;	/* under way, of all tickets */
+	struct odp_region	*region;	/* where: to be compared only */
+	u64			va;
+	u64			ahead;		/* asked for up to here, 0: not */
+	struct rxe_odp_ready	ready;		/* the task's own */
+};
+
+/* Our queue pair: rxe's, and behind it what ours knows of it. */
+struct rxe_odp_qp {
+	struct rxe_qp		qp;
+	struct rxe_odp_wait	wait[RXE_ODP_WHO_NR];
+	bool			dying;
+	bool			parked;		/* the request at the head waits */
+	bool			nak;		/* it has for long enough */
+	u32			parked_psn;
+	struct timer_list	timer;		/* of a parked request */
+	bool			held;		/* recv is from the shared queue */
+	struct {
+		struct rxe_recv_wqe	wqe;
+		struct rxe_sge		sge[RXE_MAX_SGE];
+	} recv;
+};
+
+static inline struct rxe_odp_qp *to_odp_qp(struct rxe_qp *qp)
+{
+	return container_of(qp, struct rxe_odp_qp, qp);
+}
+
+/* A place in a scatter list that user space may be changing. */
+struct rxe_odp_place {
+	const struct rxe_sge	*sge;
+	u32			num_sge;
+	u32			cur_sge;
+	u32			sge_offset;
+};
+
+static inline struct rxe_odp_place
+rxe_odp_place_of(const struct rxe_dma_info *dma)
+{
+	return (struct rxe_odp_place) {
+		.sge = dma->sge,
+		.num_sge = READ_ONCE(dma->num_sge),
+		.cur_sge = READ_ONCE(dma->cur_sge),
+		.sge_offset = READ_ONCE(dma->sge_offset),
+	};
+}
+
 /* stock_mr.c: stock functions whose names are ours now */
 int rxe_mr_copy_pinned(struct rxe_mr *mr, u64 iova, void *addr,
 		       unsigned int length, enum rxe_mr_copy_dir dir);
@@ -69,7 +148,41 @@ int rxe_odp_reg_mr_init_user(struct rxe_dev *rxe, u64 start, u64 length,
 			     int access, struct rxe_mr *mr);
 void rxe_odp_mr_cleanup(struct rxe_pool_elem *elem);
 
+/* complete.c */
+void rxe_odp_post_error(struct rxe_qp *qp, struct rxe_cq *cq, u64 wr_id,
+			enum ib_wc_status status);
+
+/* stock_resp.c */
+bool rxe_odp_qp_allows(struct rxe_qp *qp, struct rxe_pkt_info *pkt);
+void rxe_odp_send_rnr_nak(struct rxe_qp *qp, u32 psn, u8 timer);
+
+/* wait.c */
+void rxe_odp_count_region(int n);
+bool rxe_odp_in_use(void);
+bool rxe_odp_still_ready(struct rxe_qp *qp, enum rxe_odp_who who, u32 key,
+			 u64 iova, u32 len, bool write);
+bool rxe_odp_wait_for(struct rxe_qp *qp, enum rxe_odp_who who,
+		      struct rxe_mr *mr, const struct rxe_odp_access *at);
+bool rxe_odp_wait_for_list(struct rxe_qp *qp, enum rxe_odp_who who,
+			   const struct rxe_odp_place *at, u32 max, u32 len,
+			   int access);
+void rxe_odp_list_ahead(struct rxe_qp *qp, enum rxe_odp_who who,
+			const struct rxe_odp_place *at, u32 max, int access);
+
+/* respond.c */
+int rxe_odp_receiver(struct rxe_qp *qp);
+void rxe_odp_resp_queue_pkt(struct rxe_qp *qp, struct sk_buff *skb);
+void rxe_odp_comp_queue_pkt(struct rxe_qp *qp, struct sk_buff *skb);
+void rxe_odp_drop_all(struct rxe_qp *qp, struct sk_buff_head *queue);
+void rxe_odp_init_qp(struct rxe_odp_qp *oqp);
+void rxe_odp_set_dying(struct rxe_odp_qp *oqp, bool dying);
+void rxe_odp_exit_qp(struct rxe_odp_qp *oqp);
+
+/* send.c */
+int rxe_odp_sender(struct rxe_qp *qp);
+
 /* window.c */
+bool rxe_odp_in_window(const struct rxe_mw *mw, u64 va, u64 len);
 struct rxe_mw *rxe_odp_lookup_mw(struct rxe_qp *qp, int access, u32 rkey);
 
 /* advise.c */

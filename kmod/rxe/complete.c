@@ -50,12 +50,12 @@ static unsigned int rxe_odp_find_failed(struct rxe_qp *qp)
 	return 0;
 }
 
-static void rxe_odp_post_error(struct rxe_qp *qp, u64 wr_id,
-			       enum ib_wc_status status)
+void rxe_odp_post_error(struct rxe_qp *qp, struct rxe_cq *cq, u64 wr_id,
+			enum ib_wc_status status)
 {
 	struct rxe_cqe cqe = {};
 
-	if (qp->is_user) {
+	if (cq->is_user) {
 		cqe.uibwc.wr_id = wr_id;
 		cqe.uibwc.status = status;
 		cqe.uibwc.qp_num = qp->ibqp.qp_num;
@@ -64,7 +64,7 @@ static void rxe_odp_post_error(struct rxe_qp *qp, u64 wr_id,
 		cqe.ibwc.status = status;
 		cqe.ibwc.qp = &qp->ibqp;
 	}
-	rxe_cq_post(qp->scq, &cqe, 0);
+	rxe_cq_post(cq, &cqe, 0);
 }
 
 static void rxe_odp_complete_failed(struct rxe_qp *qp)
@@ -77,13 +77,13 @@ static void rxe_odp_complete_failed(struct rxe_qp *qp)
 		wqe = queue_head(q, q->type);
 		if (!wqe)
 			return;
-		rxe_odp_post_error(qp, wqe->wr.wr_id, n == 1 ?
+		rxe_odp_post_error(qp, qp->scq, wqe->wr.wr_id, n == 1 ?
 				   IB_WC_LOC_PROT_ERR : IB_WC_WR_FLUSH_ERR);
 		queue_advance_consumer(q, q->type);
 	}
 }
 
-/* Stands where stock rxe_sender() calls rxe_completer(). */
+/* Stands before stock rxe_completer(). */
 int rxe_odp_completer(struct rxe_qp *qp)
 {
 	unsigned long flags;

@@ -10,6 +10,8 @@
 static typeof_member(struct ib_device, ops.reg_user_mr) rxe_stock_reg_user_mr;
 static typeof_member(struct ib_device, ops.rereg_user_mr) rxe_stock_rereg_user_mr;
 static typeof_member(struct ib_device, ops.dereg_mr) rxe_stock_dereg_mr;
+static typeof_member(struct ib_device, ops.create_qp) rxe_stock_create_qp;
+static typeof_member(struct ib_device, ops.destroy_qp) rxe_stock_destroy_qp;
 
 /*
  * Registration.  iova + length must not wrap, or the range checks of stock
@@ -109,6 +111,31 @@ static int rxe_odp_dereg_mr(struct ib_mr *ibmr, struct ib_udata *udata)
 	return ret;
 }
 
+static int rxe_odp_create_qp(struct ib_qp *ibqp, struct ib_qp_init_attr *attr,
+			     struct ib_udata *udata)
+{
+	rxe_odp_init_qp(to_odp_qp(to_rqp(ibqp)));
+	return rxe_stock_create_qp(ibqp, attr, udata);
+}
+
+/*
+ * Stock code waits for the packets in the queue pair's queues, and they may be
+ * waiting for a page.
+ */
+static int rxe_odp_destroy_qp(struct ib_qp *ibqp, struct ib_udata *udata)
+{
+	struct rxe_odp_qp *oqp = to_odp_qp(to_rqp(ibqp));
+	int ret;
+
+	rxe_odp_set_dying(oqp, true);
+	ret = rxe_stock_destroy_qp(ibqp, udata);
+	if (ret)
+		rxe_odp_set_dying(oqp, false);
+	else
+		rxe_odp_exit_qp(oqp);
+	return ret;
+}
+
 static const struct ib_device_ops rxe_odp_ops = {
 	.advise_mr = rxe_odp_advise_mr,
 	.fill_res_mr_entry = rxe_odp_fill_res_mr_entry,
@@ -148,6 +175,13 @@ int rxe_odp_register_device(struct ib_device *dev, const char *name,
 	dev->ops.reg_user_mr = rxe_odp_reg_user_mr;
 	dev->ops.rereg_user_mr = rxe_odp_rereg_user_mr;
 	dev->ops.dereg_mr = rxe_odp_dereg_mr;
+	rxe_stock_create_qp = dev->ops.create_qp;
+	rxe_stock_destroy_qp = dev->ops.destroy_qp;
+	dev->ops.create_qp = rxe_odp_create_qp;
+	dev->ops.destroy_qp = rxe_odp_destroy_qp;
+	/* The core allocates them, and finds the ib_qp at their beginning. */
+	static_assert(!offsetof(struct rxe_odp_qp, qp.ibqp));
+	dev->ops.size_ib_qp = sizeof(struct rxe_odp_qp);
 	return ib_register_device(dev, name, dma_device);
 }
 

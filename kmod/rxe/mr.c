@@ -53,6 +53,7 @@ int rxe_odp_mr_init(struct rxe_dev *rxe, u64 start, u64 length, int access,
 	mr->umem = &odp->umem;
 	mr->ibmr.type = IB_MR_TYPE_USER;
 	mr->state = RXE_MR_STATE_VALID;
+	rxe_odp_count_region(1);
 	return 0;
 }
 
@@ -85,6 +86,7 @@ void rxe_odp_mr_cleanup(struct rxe_pool_elem *elem)
 		wait_for_completion(&elem->complete);
 
 	rxe_put(mr_pd(mr));
+	rxe_odp_count_region(-1);
 	odp_region_destroy(region);
 	kfree(container_of(mr->umem, struct rxe_odp_umem, umem));
 	mr->umem = NULL;

@@ -9,15 +9,14 @@
  */
 #include "binding.h"
 
-/* Whether the request that @qp's responder has in hand stays inside of @mw. */
-static bool rxe_odp_in_window(const struct rxe_qp *qp, const struct rxe_mw *mw)
+/* Whether [@va, @va + @len), an address as the peer gives it, is in @mw. */
+bool rxe_odp_in_window(const struct rxe_mw *mw, u64 va, u64 len)
 {
 	u64 first = mw->access & IB_ZERO_BASED ? 0 : mw->addr;
-	u64 offset = qp->resp.va - first;
 
 	/* An address below the window wraps to an offset beyond it. */
-	return qp->resp.va >= first && qp->resp.resid <= mw->length &&
-	       offset <= mw->length - qp->resp.resid;
+	return va >= first && len <= mw->length &&
+	       va - first <= mw->length - len;
 }
 
 /*
@@ -30,7 +29,8 @@ struct rxe_mw *rxe_odp_lookup_mw(struct rxe_qp *qp, int access, u32 rkey)
 	struct rxe_mw *mw = rxe_lookup_mw(qp, access, rkey);
 	struct rxe_mr *mr = mw ? READ_ONCE(mw->mr) : NULL;
 
-	if (!mr || !rxe_odp_region(mr) || rxe_odp_in_window(qp, mw) ||
+	if (!mr || !rxe_odp_region(mr) ||
+	    rxe_odp_in_window(mw, qp->resp.va, qp->resp.resid) ||
 	    (access & (IB_ACCESS_FLUSH_GLOBAL | IB_ACCESS_FLUSH_PERSISTENT)))
 		return mw;
 	rxe_put(mw);

@@ -1,0 +1,439 @@
+// SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+/*
+ * The responder does not wait for pages
+ *
+ * A request whose memory is not there stays at the head of its queue, "parked",
+ * and the worker goes.  When the page is there it is executed.  If that takes
+ * longer than the peer can be expected to wait, a reliable peer is told to come
+ * back (RNR NAK), the request is dropped, and so, silently, is what the peer
+ * sent after it, until it comes again; meanwhile the fault goes on.  Other peers
+ * have no such answer: their packets wait, and what does not fit into the queue
+ * is lost, as datagrams may be.
+ *
+ * The peer's transport timer is not known here.  Applications give both ends
+ * the same one, so half of this end's is how long a request is parked, and a
+ * request that comes a second time says that it was too long.
+ */
+#include <linux/timer.h>
+
+#include "binding.h"
+#include "rxe_queue.h"
+
+#define CREATE_TRACE_POINTS
+#include "trace.h"
+
+/* Jiffies a request is parked when this end has no timeout of its own. */
+#define RXE_ODP_PATIENCE	max(HZ / 50, 1)
+#define RXE_ODP_PATIENCE_MAX	(HZ / 4)
+
+/* Packets that wait behind a parked one; the rest is dropped. */
+#define RXE_ODP_QUEUE_MAX	1024
+
+static void rxe_odp_drop(struct rxe_qp *qp, struct sk_buff *skb)
+{
+	struct ib_device *dev = qp->ibqp.device;
+
+	kfree_skb(skb);
+	rxe_put(qp);
+	ib_device_put(dev);
+}
+
+/* Each packet in @queue holds @qp, whose destruction waits for that. */
+void rxe_odp_drop_all(struct rxe_qp *qp, struct sk_buff_head *queue)
+{
+	struct sk_buff *skb;
+
+	while ((skb = skb_dequeue(queue)))
+		rxe_odp_drop(qp, skb);
+}
+
+/*
+ * The region that @rkey opens to the peer of @qp, with a reference; @iova
+ * becomes the region's own for the window's.  @len 0: bounds do not matter.
+ */
+static struct rxe_mr *rxe_odp_remote_mr(struct rxe_qp *qp, int access, u32 rkey,
+					u64 *iova, u32 len)
+{
+	struct rxe_mr *mr = NULL;
+	struct rxe_mw *mw;
+
+	if (!rkey_is_mw(rkey))
+		return lookup_mr(qp->pd, access, rkey, RXE_LOOKUP_REMOTE);
+
+	mw = rxe_lookup_mw(qp, access, rkey);
+	if (!mw)
+		return NULL;
+	/* The window holds its region, and lets it go under this lock. */
+	spin_lock_bh(&mw->lock);
+	if (mw->mr && (!len || rxe_odp_in_window(mw, *iova, len))) {
+		mr = mw->mr;
+		if (!rxe_get(mr))
+			mr = NULL;
+		if (len && (mw->access & IB_ZERO_BASED))
+			*iova += mw->addr;
+	}
+	spin_unlock_bh(&mw->lock);
+	rxe_put(mw);
+	return mr;
+}
+
+/* What a request by key touches, and what rights and bounds that takes. */
+struct rxe_odp_target {
+	struct rxe_odp_access	at;
+	u32			bounds;	/* to be held against a window's, or 0 */
+	int			access;
+};
+
+/* A write, read, atomic or atomic write that is not under way yet. */
+static bool rxe_odp_target_new(struct rxe_qp *qp, struct rxe_pkt_info *pkt,
+			       struct rxe_odp_target *t)
+{
+	u32 len = sizeof(u64);
+
+	if (pkt->mask & RXE_ATOMIC_MASK) {
+		t->access = IB_ACCESS_REMOTE_ATOMIC;
+		t->at.key = atmeth_rkey(pkt);
+		t->at.iova = atmeth_va(pkt);
+		t->bounds = len;
+	} else if (pkt->mask & (RXE_READ_OR_WRITE_MASK | RXE_ATOMIC_WRITE_MASK)) {
+		bool read = pkt->mask & RXE_READ_MASK;
+		bool first = pkt->mask & RXE_RETH_MASK;
+
+		t->access = read ? IB_ACCESS_REMOTE_READ :
+				   IB_ACCESS_REMOTE_WRITE;
+		t->at.key = first ? reth_rkey(pkt) : qp->resp.rkey;
+		t->at.iova = first ? reth_va(pkt) : qp->resp.va;
+		t->bounds = first ? reth_len(pkt) : qp->resp.resid;
+		len = read ? t->bounds : payload_size(pkt);
+	} else {
+		return false;
+	}
+	t->at.len = min3(len, t->bounds, (u32)qp->mtu);
+	t->at.more = t->bounds;
+	t->at.write = t->access != IB_ACCESS_REMOTE_READ;
+	return t->at.len && rxe_odp_qp_allows(qp, pkt);
+}
+
+static bool rxe_odp_target_of(struct rxe_qp *qp, struct rxe_pkt_info *pkt,
+			      struct rxe_odp_target *t)
+{
+	struct resp_res *res = qp->resp.res;
+
+	if (!res)
+		return rxe_odp_target_new(qp, pkt, t);
+	/* A read that is being answered; anything else is answered at once. */
+	if (res->type != RXE_READ_MASK || !res->read.resid)
+		return false;
+	*t = (struct rxe_odp_target) {
+		.at.key = res->read.rkey,
+		.at.iova = res->read.va,
+		.at.len = min_t(u32, res->read.resid, qp->mtu),
+		.at.more = res->read.resid,
+		.access = IB_ACCESS_REMOTE_READ,
+	};
+	return true;
+}
+
+static bool rxe_odp_wait_for_target(struct rxe_qp *qp,
+				    struct rxe_odp_target *t)
+{
+	struct rxe_mr *mr;
+	bool waits;
+
+	if (rxe_odp_still_ready(qp, RXE_ODP_RESPONDER, t->at.key, t->at.iova,
+				t->at.len, t->at.write))
+		return false;
+	mr = rxe_odp_remote_mr(qp, t->access, t->at.key, &t->at.iova,
+			       t->bounds);
+	if (!mr)
+		return false;
+	waits = rxe_odp_wait_for(qp, RXE_ODP_RESPONDER, mr, &t->at);
+	rxe_put(mr);
+	return waits;
+}
+
+/*
+ * Take the next receive request from a queue that @qp shares: what is looked at
+ * must be what is used.  Stock code gets it when it asks (stock_resp.c).
+ */
+static bool rxe_odp_take_shared(struct rxe_qp *qp)
+{
+	struct rxe_odp_qp *oqp = to_odp_qp(qp);
+	struct rxe_rq *rq = &qp->srq->rq;
+	struct rxe_recv_wqe *wqe;
+	unsigned long flags;
+	u32 num_sge;
+
+	if (oqp->held)
+		return true;
+	/* Resizing replaces the queue's memory under this lock. */
+	spin_lock_irqsave(&rq->consumer_lock, flags);
+	wqe = queue_head(rq->queue, QUEUE_TYPE_FROM_CLIENT);
+	num_sge = wqe ? READ_ONCE(wqe->dma.num_sge) : U32_MAX;
+	/* What stock code will not have stays where it is. */
+	if (num_sge <= min_t(u32, rq->max_sge, RXE_MAX_SGE)) {
+		memcpy(&oqp->recv, wqe, sizeof(*wqe) +
+		       num_sge * sizeof(struct rxe_sge));
+		oqp->recv.wqe.dma.num_sge = num_sge;
+		queue_advance_consumer(rq->queue, QUEUE_TYPE_FROM_CLIENT);
+		oqp->held = true;
+	}
+	spin_unlock_irqrestore(&rq->consumer_lock, flags);
+	return oqp->held;
+}
+
+/*
+ * A request that was taken goes with its queue pair: it is flushed where stock
+ * code flushes its own.
+ */
+static void rxe_odp_flush_held(struct rxe_odp_qp *oqp)
+{
+	struct rxe_qp *qp = &oqp->qp;
+
+	if (!oqp->held)
+		return;
+	oqp->held = false;
+	if (READ_ONCE(qp->valid) && qp_state(qp) == IB_QPS_ERR)
+		rxe_odp_post_error(qp, qp->rcq, oqp->recv.wqe.wr_id,
+				   IB_WC_WR_FLUSH_ERR);
+}
+
+/* Where the first packet of a message will go. */
+static bool rxe_odp_next_recv(struct rxe_qp *qp, struct rxe_odp_place *at)
+{
+	struct rxe_recv_wqe *wqe = NULL;
+
+	if (qp->srq) {
+		if (rxe_odp_take_shared(qp))
+			wqe = &to_odp_qp(qp)->recv.wqe;
+	} else if (qp->rq.queue) {
+		wqe = queue_head(qp->rq.queue, QUEUE_TYPE_FROM_CLIENT);
+	}
+	if (!wqe)
+		return false;
+	*at = (struct rxe_odp_place) {
+		.sge = wqe->dma.sge,
+		.num_sge = min_t(u32, READ_ONCE(wqe->dma.num_sge),
+				 RXE_MAX_SGE),
+	};
+	return true;
+}
+
+static bool rxe_odp_wait_for_recv(struct rxe_qp *qp, struct rxe_pkt_info *pkt)
+{
+	u32 len = payload_size(pkt);
+	struct rxe_odp_place at;
+
+	if (pkt->mask & RXE_START_MASK) {
+		if (!rxe_odp_next_recv(qp, &at))
+			return false;
+	} else if (qp->resp.wqe) {
+		at = rxe_odp_place_of(&qp->resp.wqe->dma);
+	} else {
+		return false;
+	}
+	if (qp_type(qp) == IB_QPT_UD || qp_type(qp) == IB_QPT_GSI)
+		len += sizeof(union rdma_network_hdr);
+	return rxe_odp_wait_for_list(qp, RXE_ODP_RESPONDER, &at, RXE_MAX_SGE,
+				     min_t(u32, len, SZ_8K),
+				     IB_ACCESS_LOCAL_WRITE);
+}
+
+/* Must the request at the head of the queue wait for its memory? */
+static bool rxe_odp_request_waits(struct rxe_qp *qp, struct rxe_pkt_info *pkt)
+{
+	struct rxe_odp_target target;
+
+	/* What stock code drops, or answers again, is not ours to look at. */
+	if (qp_type(qp) == IB_QPT_RC && !qp->resp.res &&
+	    psn_compare(pkt->psn, qp->resp.psn))
+		return false;
+	if (qp->resp.drop_msg && !(pkt->mask & RXE_START_MASK))
+		return false;
+	if (!qp->resp.res && (pkt->mask & RXE_SEND_MASK))
+		return rxe_odp_wait_for_recv(qp, pkt);
+	return rxe_odp_target_of(qp, pkt, &target) &&
+	       rxe_odp_wait_for_target(qp, &target);
+}
+
+static void rxe_odp_timer(struct timer_list *t)
+{
+	struct rxe_odp_qp *oqp = container_of(t, struct rxe_odp_qp, timer);
+
+	if (!rxe_get(&oqp->qp))
+		return;
+	WRITE_ONCE(oqp->nak, true);
+	rxe_sched_task(&oqp->qp.recv_task);
+	rxe_put(&oqp->qp);
+}
+
+static void rxe_odp_park(struct rxe_odp_qp *oqp, struct rxe_pkt_info *pkt)
+{
+	unsigned long patience = oqp->qp.qp_timeout_jiffies / 2;
+
+	if (oqp->parked)
+		return;
+	trace_odp_park(&oqp->qp, pkt);
+	WRITE_ONCE(oqp->nak, false);
+	WRITE_ONCE(oqp->parked_psn, pkt->psn);
+	WRITE_ONCE(oqp->parked, true);
+	if (qp_type(&oqp->qp) != IB_QPT_RC)
+		return;
+	if (!patience)
+		patience = RXE_ODP_PATIENCE;
+	patience = min_t(unsigned long, patience, RXE_ODP_PATIENCE_MAX);
+	mod_timer(&oqp->timer, jiffies + patience);
+}
+
+static void rxe_odp_unpark(struct rxe_odp_qp *oqp)
+{
+	if (!oqp->parked)
+		return;
+	WRITE_ONCE(oqp->parked, false);
+	timer_delete(&oqp->timer);
+}
+
+/*
+ * When the peer is to come back, as the code of an RNR timer: 10 ms, or what the
+ * application has set if that is longer.  0, the longest, is as good as unset.
+ */
+static u8 rxe_odp_rnr_code(const struct rxe_qp *qp)
+{
+	return max_t(u8, qp->attr.min_rnr_timer & 0x1f, IB_RNR_TIMER_010_24);
+}
+
+/*
+ * A read that was being answered goes on from where it stands: the peer asks
+ * for the rest, as a request of its own.
+ */
+static u32 rxe_odp_stop_read(struct rxe_qp *qp)
+{
+	struct resp_res *res = qp->resp.res;
+
+	qp->resp.res = NULL;
+	if (!res->replay) {
+		qp->resp.opcode = -1;
+		/* It was counted when it began, and will be again. */
+		qp->resp.msn--;
+	}
+	if (psn_compare(res->cur_psn, qp->resp.psn) > 0)
+		qp->resp.psn = res->cur_psn;
+	return res->cur_psn;
+}
+
+static void rxe_odp_nak(struct rxe_odp_qp *oqp, struct rxe_pkt_info *pkt)
+{
+	struct rxe_qp *qp = &oqp->qp;
+	u8 code = rxe_odp_rnr_code(qp);
+	u32 psn = pkt->psn;
+
+	if (qp->resp.res)
+		psn = rxe_odp_stop_read(qp);
+	trace_odp_rnr_nak(qp, psn, code);
+	rxe_odp_send_rnr_nak(qp, psn, code);
+	/*
+	 * Drop what follows without a word, until this one comes again.  That
+	 * may be in the queue, too, sent while the first one was parked; but
+	 * the peer has been told to send it once more, and will.
+	 */
+	qp->resp.sent_psn_nak = 1;
+	rxe_odp_unpark(oqp);
+	rxe_odp_drop_all(qp, &qp->req_pkts);
+}
+
+/* Can @qp execute requests at all?  Otherwise stock code takes it down. */
+static bool rxe_odp_receives(const struct rxe_qp *qp)
+{
+	enum ib_qp_state state = READ_ONCE(qp->attr.qp_state);
+
+	return READ_ONCE(qp->valid) && state >= IB_QPS_RTR &&
+	       state != IB_QPS_ERR;
+}
+
+/* The request at the head has to wait. */
+static int rxe_odp_hold(struct rxe_odp_qp *oqp, struct rxe_pkt_info *pkt)
+{
+	struct rxe_qp *qp = &oqp->qp;
+
+	if (READ_ONCE(oqp->dying)) {
+		rxe_odp_drop_all(qp, &qp->req_pkts);
+		return -EAGAIN;
+	}
+	if (oqp->parked && READ_ONCE(oqp->nak) && qp_type(qp) == IB_QPT_RC) {
+		rxe_odp_nak(oqp, pkt);
+		return 0;
+	}
+	rxe_odp_park(oqp, pkt);
+	return -EAGAIN;
+}
+
+/* Stands where stock code calls rxe_receiver(), once for each request. */
+int rxe_odp_receiver(struct rxe_qp *qp)
+{
+	struct rxe_odp_qp *oqp = to_odp_qp(qp);
+	struct sk_buff *skb;
+
+	if (!rxe_odp_receives(qp)) {
+		rxe_odp_unpark(oqp);
+		rxe_odp_flush_held(oqp);
+		return rxe_receiver(qp);
+	}
+	skb = rxe_odp_in_use() ? skb_peek(&qp->req_pkts) : NULL;
+	if (!skb || !rxe_odp_request_waits(qp, SKB_TO_PKT(skb))) {
+		rxe_odp_unpark(oqp);
+		return rxe_receiver(qp);
+	}
+
+	return rxe_odp_hold(oqp, SKB_TO_PKT(skb));
+}
+
+/* Stands where stock code queues a request; in softirq. */
+void rxe_odp_resp_queue_pkt(struct rxe_qp *qp, struct sk_buff *skb)
+{
+	struct rxe_odp_qp *oqp = to_odp_qp(qp);
+
+	if (unlikely(READ_ONCE(oqp->parked))) {
+		if (skb_queue_len_lockless(&qp->req_pkts) > RXE_ODP_QUEUE_MAX) {
+			rxe_odp_drop(qp, skb);
+			return;
+		}
+		/* The peer has waited for longer than it wants to. */
+		if (SKB_TO_PKT(skb)->psn == READ_ONCE(oqp->parked_psn))
+			WRITE_ONCE(oqp->nak, true);
+	}
+	rxe_resp_queue_pkt(qp, skb);
+}
+
+/* Stands where stock code queues an answer; in softirq. */
+void rxe_odp_comp_queue_pkt(struct rxe_qp *qp, struct sk_buff *skb)
+{
+	struct rxe_odp_wait *wait = &to_odp_qp(qp)->wait[RXE_ODP_COMPLETER];
+
+	if (unlikely(READ_ONCE(wait->pending)) &&
+	    skb_queue_len_lockless(&qp->resp_pkts) > RXE_ODP_QUEUE_MAX)
+		rxe_odp_drop(qp, skb);
+	else
+		rxe_comp_queue_pkt(qp, skb);
+}
+
+/* A new queue pair; nothing of it runs yet. */
+void rxe_odp_init_qp(struct rxe_odp_qp *oqp)
+{
+	timer_setup(&oqp->timer, rxe_odp_timer, 0);
+}
+
+/* @dying: packets that wait for memory let go of the queue pair. */
+void rxe_odp_set_dying(struct rxe_odp_qp *oqp, bool dying)
+{
+	WRITE_ONCE(oqp->dying, dying);
+	if (!dying)
+		return;
+	rxe_sched_task(&oqp->qp.recv_task);
+	rxe_sched_task(&oqp->qp.send_task);
+}
+
+/* No task of @oqp runs any more, and its memory is about to go. */
+void rxe_odp_exit_qp(struct rxe_odp_qp *oqp)
+{
+	timer_delete_sync(&oqp->timer);
+}

@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+/*
+ * Requester and completer do not wait for pages
+ *
+ * Nothing has been sent yet when the requester waits, and an answer that has
+ * come is not lost while the completer does, so the peer need not know: the
+ * packets stay where they are until the page is there.
+ */
+#include "binding.h"
+#include "rxe_queue.h"
+
+static bool rxe_odp_sends(const struct rxe_qp *qp)
+{
+	enum ib_qp_state state = READ_ONCE(qp->attr.qp_state);
+
+	return READ_ONCE(qp->valid) &&
+	       (state == IB_QPS_RTS || state == IB_QPS_SQD);
+}
+
+/*
+ * The request that the requester takes next, or NULL.  It is user space's to
+ * change: nothing read from it is true for longer than a moment.
+ */
+static const struct rxe_send_wqe *rxe_odp_next_wqe(struct rxe_qp *qp)
+{
+	struct rxe_queue *q = qp->sq.queue;
+
+	/* A retry goes back to requests whose memory was there before. */
+	if (!q || qp->req.need_retry ||
+	    qp->req.wqe_index == queue_get_producer(q, QUEUE_TYPE_FROM_CLIENT))
+		return NULL;
+	return queue_addr_from_index(q, qp->req.wqe_index);
+}
+
+/* Fault ahead where the answer to a read will go.  Nobody waits for that yet. */
+static void rxe_odp_read_ahead(struct rxe_qp *qp,
+			       const struct rxe_send_wqe *wqe)
+{
+	struct rxe_odp_place at = rxe_odp_place_of(&wqe->dma);
+
+	if (READ_ONCE(wqe->dma.resid) > qp->mtu)
+		rxe_odp_list_ahead(qp, RXE_ODP_COMPLETER, &at, qp->sq.max_sge,
+				   IB_ACCESS_LOCAL_WRITE);
+}
+
+/* Must the requester wait for what it would send next? */
+static bool rxe_odp_send_waits(struct rxe_qp *qp)
+{
+	const struct rxe_send_wqe *wqe = rxe_odp_next_wqe(qp);
+	struct rxe_odp_place at;
+	u32 len;
+
+	if (!wqe || (READ_ONCE(wqe->wr.send_flags) & IB_SEND_INLINE))
+		return false;
+	switch (READ_ONCE(wqe->wr.opcode)) {
+	case IB_WR_RDMA_READ:
+		rxe_odp_read_ahead(qp, wqe);
+		return false;
+	case IB_WR_RDMA_WRITE:
+	case IB_WR_RDMA_WRITE_WITH_IMM:
+	case IB_WR_SEND:
+	case IB_WR_SEND_WITH_IMM:
+	case IB_WR_SEND_WITH_INV:
+		break;
+	default:
+		return false;
+	}
+	len = min_t(u32, READ_ONCE(wqe->dma.resid), qp->mtu ?: SZ_4K);
+	at = rxe_odp_place_of(&wqe->dma);
+	return rxe_odp_wait_for_list(qp, RXE_ODP_REQUESTER, &at,
+				     qp->sq.max_sge, len, 0);
+}
+
+/* Must the completer wait for where the answer at the head of its queue goes? */
+static bool rxe_odp_answer_waits(struct rxe_qp *qp)
+{
+	struct sk_buff *skb = skb_peek(&qp->resp_pkts);
+	const struct rxe_send_wqe *wqe;
+	struct rxe_odp_place at;
+	struct rxe_pkt_info *pkt;
+	u32 len;
+
+	if (!skb || !qp->sq.queue)
+		return false;
+	pkt = SKB_TO_PKT(skb);
+	if (pkt->mask & RXE_ATMACK_MASK)
+		len = sizeof(u64);
+	else if (pkt->mask & RXE_PAYLOAD_MASK)
+		len = min_t(u32, payload_size(pkt), SZ_8K);
+	else
+		return false;
+	/* Stock code takes no other answer in. */
+	if (pkt->psn != qp->comp.psn)
+		return false;
+	wqe = queue_head(qp->sq.queue, QUEUE_TYPE_FROM_CLIENT);
+	if (!wqe)
+		return false;
+	at = rxe_odp_place_of(&wqe->dma);
+	return rxe_odp_wait_for_list(qp, RXE_ODP_COMPLETER, &at,
+				     qp->sq.max_sge, len,
+				     IB_ACCESS_LOCAL_WRITE);
+}
+
+static int rxe_odp_complete(struct rxe_qp *qp, bool look)
+{
+	if (!look || !rxe_odp_answer_waits(qp))
+		return rxe_odp_completer(qp);
+	if (READ_ONCE(to_odp_qp(qp)->dying))
+		rxe_odp_drop_all(qp, &qp->resp_pkts);
+	return -EAGAIN;
+}
+
+/* Stands where stock code calls rxe_sender(). */
+int rxe_odp_sender(struct rxe_qp *qp)
+{
+	bool look = rxe_odp_in_use() && rxe_odp_sends(qp);
+	int req, comp;
+
+	req = look && rxe_odp_send_waits(qp) ? -EAGAIN : rxe_requester(qp);
+	comp = rxe_odp_complete(qp, look);
+	/* Again, as long as one of the two has something to do. */
+	return req && comp ? -EAGAIN : 0;
+}

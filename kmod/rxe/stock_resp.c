@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+/*
+ * Stock rxe_resp.c, what of it ours needs and cannot name from outside, and one
+ * thing it has to ask ours: which receive request of a shared queue is next.
+ *
+ * respond.c takes that from the queue to see whether its memory is there, and
+ * holds it until stock code asks, so that no other queue pair gets it meanwhile.
+ */
+#include "binding.h"
+#include "rxe_queue.h"
+
+static void *rxe_odp_recv_head(struct rxe_qp *qp, struct rxe_queue *q,
+			       enum queue_type type)
+{
+	struct rxe_odp_qp *oqp = to_odp_qp(qp);
+
+	return oqp->held ? &oqp->recv.wqe : queue_head(q, type);
+}
+
+static void rxe_odp_recv_advance(struct rxe_qp *qp, struct rxe_queue *q,
+				 enum queue_type type)
+{
+	struct rxe_odp_qp *oqp = to_odp_qp(qp);
+
+	if (oqp->held)
+		oqp->held = false;
+	else
+		queue_advance_consumer(q, type);
+}
+
+/* All uses in stock rxe_resp.c are on receive queues, with a qp at hand. */
+#define queue_head(q, type)		rxe_odp_recv_head(qp, q, type)
+#define queue_advance_consumer(q, type)	rxe_odp_recv_advance(qp, q, type)
+
+#include "stock/rxe_resp.c"
+
+/* Do the rights of @qp itself allow what @pkt asks for? */
+bool rxe_odp_qp_allows(struct rxe_qp *qp, struct rxe_pkt_info *pkt)
+{
+	return check_qp_attr_access(qp, pkt);
+}
+
+/* "Receiver not ready": come back with @psn in the time that @timer encodes. */
+void rxe_odp_send_rnr_nak(struct rxe_qp *qp, u32 psn, u8 timer)
+{
+	rxe_counter_inc(to_rdev(qp->ibqp.device), RXE_CNT_SND_RNR);
+	send_ack(qp, AETH_RNR_NAK | timer, psn);
+}
