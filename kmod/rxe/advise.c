@@ -3,8 +3,12 @@
  * ibv_advise_mr(): prefetch into on-demand regions
  *
  * Every element of the list is checked before the first page is touched, so a
- * bad argument changes nothing.  An asynchronous prefetch holds the engine's
- * region and not the rxe region: deregistration never waits for it.
+ * bad argument changes nothing.  The errors are those of mlx5, which has ENOENT
+ * also for regions that are not on demand; but a range that is not in the region
+ * is an error without IB_UVERBS_ADVISE_MR_FLAG_FLUSH, too.
+ *
+ * An asynchronous prefetch holds the engine's region and not the rxe region:
+ * deregistration never waits for it.
  */
 #include "binding.h"
 
@@ -17,10 +21,10 @@ static struct rxe_mr *rxe_odp_get_mr(struct rxe_pd *pd, u32 lkey)
 
 	mr = rxe_pool_get_index(&rxe->mr_pool, lkey >> 8);
 	if (!mr)
-		return ERR_PTR(-EINVAL);
+		return ERR_PTR(-ENOENT);
 	if (mr->lkey != lkey || mr->state != RXE_MR_STATE_VALID ||
 	    !rxe_odp_region(mr))
-		ret = -EINVAL;
+		ret = -ENOENT;
 	else if (mr_pd(mr) != pd)
 		ret = -EPERM;
 	else
@@ -58,7 +62,7 @@ static int rxe_odp_prefetch_sge(struct rxe_pd *pd, const struct ib_sge *sge,
 					  sge->length, flags);
 	rxe_put(mr);
 	/* The region was deregistered meanwhile: its key is not valid. */
-	return ret == -ESHUTDOWN ? -EINVAL : ret;
+	return ret == -ESHUTDOWN ? -ENOENT : ret;
 }
 
 int rxe_odp_advise_mr(struct ib_pd *ibpd,

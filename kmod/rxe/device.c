@@ -22,6 +22,7 @@ static struct ib_mr *rxe_odp_reg_user_mr(struct ib_pd *pd, u64 start, u64 length
 					 ODP_REG_DMAH_PARAM
 					 struct ib_udata *udata)
 {
+	struct ib_mr *ibmr;
 	u64 end;
 
 	if (access & IB_ACCESS_ON_DEMAND) {
@@ -31,8 +32,14 @@ static struct ib_mr *rxe_odp_reg_user_mr(struct ib_pd *pd, u64 start, u64 length
 		if (rxe_odp_is_implicit(start, length) && iova)
 			return ERR_PTR(-EINVAL);
 	}
-	return rxe_stock_reg_user_mr(pd, start, length, iova, access,
+	ibmr = rxe_stock_reg_user_mr(pd, start, length, iova, access,
 				     ODP_REG_DMAH_ARG udata);
+	if (!IS_ERR(ibmr)) {
+		/* Only the oldest of uverbs' ways to register does this. */
+		ibmr->iova = iova;
+		ibmr->length = length;
+	}
+	return ibmr;
 }
 
 /*
@@ -43,8 +50,6 @@ static struct ib_mr *rxe_odp_replace_mr(struct rxe_mr *mr, int flags, u64 start,
 					u64 length, u64 iova, int access,
 					struct ib_pd *pd, struct ib_udata *udata)
 {
-	struct ib_mr *ibmr;
-
 	if (!(flags & IB_MR_REREG_TRANS)) {
 		start = mr->umem->address;
 		length = mr->umem->length;
@@ -52,14 +57,8 @@ static struct ib_mr *rxe_odp_replace_mr(struct rxe_mr *mr, int flags, u64 start,
 	}
 	if (!(flags & IB_MR_REREG_ACCESS))
 		access = mr->access;
-	ibmr = rxe_odp_reg_user_mr(pd, start, length, iova, access,
+	return rxe_odp_reg_user_mr(pd, start, length, iova, access,
 				   ODP_REG_DMAH_NONE udata);
-	if (!IS_ERR(ibmr)) {
-		/* uverbs does this for registrations only. */
-		ibmr->iova = iova;
-		ibmr->length = length;
-	}
-	return ibmr;
 }
 
 /*

@@ -186,6 +186,43 @@ START_TEST(test_refused)
 }
 END_TEST
 
+/* The newest command registers as the oldest does; memory of a device it does not take. */
+START_TEST(test_newest_command)
+{
+	const int access[] = { RIG_RW, RIG_RW | ODP };
+	struct rig_mr *old = mr;
+	int i, err, fd;
+
+	RIG_NEEDS_ODP(rig);
+	err = rig_reg_ex(rig, b, LEN, RIG_IOVA_SAME, RIG_RW | ODP, -1, &mr);
+	if (err == EPROTONOSUPPORT) {
+		mr = old;
+		RIG_SKIP("the kernel has no such command");
+	}
+	ck_assert_msg(!err, "%s", strerror(err));
+	ck_assert_int_eq(rig_dereg_handle(rig, mr->mr->handle), 0);
+	free(mr);
+	for (i = 0; i < 2; i++) {
+		/* At another iova than its address: that must be kept. */
+		ck_assert_int_eq(rig_reg_ex(rig, b, LEN, 16 * RIG_PAGE, access[i], -1, &mr), 0);
+		works(b, i ? "on demand" : "pinned");
+		ck_assert_int_eq(rig_dereg_handle(rig, mr->mr->handle), 0);
+		refused(rig_at(mr, 0, 64), "deregistered");
+		free(mr);
+	}
+	mr = old;
+	fd = memfd_create("not a dma-buf", 0);
+	ck_assert_int_eq(rig_reg_ex(rig, b, LEN, 0, RIG_RW, fd, &old), EOPNOTSUPP);
+	ck_assert_int_eq(rig_reg_ex(rig, b, LEN, 0, RIG_RW | ODP, fd, &old), EOPNOTSUPP);
+	ck_assert_ptr_null(ibv_reg_dmabuf_mr(rig->pd, 0, LEN, 0, fd, RIG_RW));
+	ck_assert_int_eq(errno, EOPNOTSUPP);
+	ck_assert_ptr_null(ibv_reg_dmabuf_mr(rig->pd, 0, LEN, 0, fd, RIG_RW | ODP));
+	ck_assert_int_eq(errno, EOPNOTSUPP);
+	close(fd);
+	works(b, "afterwards");
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("rereg");
@@ -199,5 +236,6 @@ int main(void)
 	tcase_add_test(tc, test_pinned_and_back);
 	tcase_add_test(tc, test_everything);
 	tcase_add_test(tc, test_refused);
+	tcase_add_test(tc, test_newest_command);
 	return rig_main(&s, 1);
 }

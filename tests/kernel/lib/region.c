@@ -112,6 +112,64 @@ int rig_dereg_handle(struct rig *rig, uint32_t handle)
 	return ioctl(rig->ctx->cmd_fd, RDMA_VERBS_IOCTL, &cmd) ? errno : 0;
 }
 
+/* UVERBS_METHOD_REG_MR and its attributes, as Linux 6.18 has them. */
+enum { REG_MR = UVERBS_METHOD_REG_DMABUF_MR + 1 };
+enum {
+	REG_HANDLE, REG_PD, REG_DMA_HANDLE, REG_IOVA, REG_ADDR, REG_LENGTH, REG_ACCESS, REG_FD,
+	REG_FD_OFFSET, REG_LKEY, REG_RKEY,
+};
+
+int rig_reg_ex(struct rig *rig, void *addr, size_t len, uint64_t iova, int access, int fd,
+	       struct rig_mr **out)
+{
+	struct {
+		struct ib_uverbs_ioctl_hdr hdr;
+		struct ib_uverbs_attr attrs[9];
+	} cmd = {
+		.hdr = {
+			.length = sizeof(cmd),
+			.object_id = UVERBS_OBJECT_MR,
+			.method_id = REG_MR,
+			.num_attrs = 8,
+			.driver_id = RDMA_DRIVER_RXE,
+		},
+	};
+	struct ib_uverbs_attr *attr = cmd.attrs;
+	uint32_t lkey = 0, rkey = 0;
+	struct rig_mr *mr;
+
+	if (iova == RIG_IOVA_SAME)
+		iova = (uintptr_t)addr;
+	set_attr(attr++, REG_HANDLE, 0, 0);
+	set_attr(attr++, REG_PD, 0, rig->pd->handle);
+	set_attr(attr++, REG_IOVA, sizeof(uint64_t), iova);
+	set_attr(attr++, REG_LENGTH, sizeof(uint64_t), len);
+	set_attr(attr++, REG_ACCESS, sizeof(uint32_t), (uint32_t)access);
+	set_attr(attr++, REG_LKEY, sizeof(lkey), (uintptr_t)&lkey);
+	set_attr(attr++, REG_RKEY, sizeof(rkey), (uintptr_t)&rkey);
+	if (fd < 0) {
+		set_attr(attr++, REG_ADDR, sizeof(uint64_t), (uintptr_t)addr);
+	} else {
+		set_attr(attr++, REG_FD, 0, (uint64_t)fd);
+		set_attr(attr++, REG_FD_OFFSET, sizeof(uint64_t), iova % RIG_PAGE);
+		cmd.hdr.num_attrs++;
+	}
+	cmd.hdr.length = (uint16_t)(sizeof(cmd.hdr) + cmd.hdr.num_attrs * sizeof(cmd.attrs[0]));
+	if (ioctl(rig->ctx->cmd_fd, RDMA_VERBS_IOCTL, &cmd))
+		return errno;
+
+	mr = calloc(1, sizeof(*mr) + sizeof(*mr->mr));
+	*mr = (struct rig_mr){
+		.rig = rig, .addr = addr, .len = len, .iova = iova, .access = access,
+		.odp = access & IBV_ACCESS_ON_DEMAND, .mr = (struct ibv_mr *)(mr + 1),
+	};
+	mr->mr->handle = (uint32_t)cmd.attrs[0].data;
+	mr->mr->lkey = lkey;
+	mr->mr->rkey = rkey;
+	*out = mr;
+	return 0;
+}
+
 int rig_rereg(struct rig_mr *mr, int flags, struct ibv_pd *pd, void *addr, size_t len, uint64_t iova,
 	      int access)
 {

@@ -170,6 +170,14 @@ int rig_dereg_handle(struct rig *rig, uint32_t handle);
 int rig_rereg(struct rig_mr *mr, int flags, struct ibv_pd *pd, void *addr, size_t len, uint64_t iova,
 	      int access);
 
+/*
+ * Registration by the newest of the kernel's commands, which libibverbs before 58 does not know. fd is
+ * that of a dma-buf, or -1; EPROTONOSUPPORT where the kernel has no such command. *mr is for
+ * rig_at() and rig_dereg_handle(mr->mr->handle), and to be freed.
+ */
+int rig_reg_ex(struct rig *rig, void *addr, size_t len, uint64_t iova, int access, int fd,
+	       struct rig_mr **mr);
+
 struct rig_span rig_at(const struct rig_mr *mr, uint64_t offset, uint32_t len);
 struct rig_span rig_raw(uint64_t addr, uint32_t len, uint32_t key);
 
