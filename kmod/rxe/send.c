@@ -26,7 +26,7 @@ static const struct rxe_send_wqe *rxe_odp_next_wqe(struct rxe_qp *qp)
 	struct rxe_queue *q = qp->sq.queue;
 
 	/* A retry goes back to requests whose memory was there before. */
-	if (!q || qp->req.need_retry ||
+	if (!q || READ_ONCE(qp->req.need_retry) ||
 	    qp->req.wqe_index == queue_get_producer(q, QUEUE_TYPE_FROM_CLIENT))
 		return NULL;
 	return queue_addr_from_index(q, qp->req.wqe_index);

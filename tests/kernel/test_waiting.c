@@ -31,12 +31,17 @@ static double late_seconds(void)
 	return env ? atof(env) : 5;
 }
 
-/* A transport that gives up soon: three retries of 67 ms. Receivers may be unready for ever. */
+/*
+ * A transport that gives up soon, after four times 268 ms, or four times 1 s on kernels that take
+ * their time (guest-tests says so to Check): sooner than late pages arrive, later than a machine
+ * with other work stalls. Receivers may be unready for ever.
+ */
 static void setup(void)
 {
+	const char *slow = getenv("CK_TIMEOUT_MULTIPLIER");
 	struct rig_attr attr = rig_attr();
 
-	attr.timeout = 14;
+	attr.timeout = slow && atof(slow) > 1 ? 18 : 16;
 	attr.retry_cnt = 3;
 	rig = rig_open(&attr);
 	if (!rig_has_odp(rig))
@@ -710,7 +715,7 @@ START_TEST(test_many_at_once)
 	double start, took;
 	struct ibv_wc wc;
 
-	NEEDS_LATE(0, 1);
+	NEEDS_LATE(0, 2);
 	for (i = 0; i < n; i++)
 		p[i] = rig_pair(rig, IBV_QPT_RC);
 	counters(count);
@@ -729,7 +734,7 @@ START_TEST(test_many_at_once)
 		rig_expect(b + (size_t)i * 2 * RIG_PAGE, 2000, 1, (size_t)i * RIG_PAGE, "pair %d", i);
 	}
 	took = rig_now() - start;
-	printf("%d queue pairs, each for a page that takes 1 s: %.2f s\n", n, took);
+	printf("%d queue pairs, each for a page that takes 2 s: %.2f s\n", n, took);
 	counters_since(count, "in all");
 	/* Two packets and an answer each, and those again for each time that it was told to. */
 	ck_assert_int_le(count[SENT], 3 * n + 4 * (count[RNR] + count[RETRY]));
