@@ -57,6 +57,7 @@ static void odp_fault_work(struct work_struct *work)
 {
 	struct odp_fault *fault = container_of(work, struct odp_fault, work);
 	struct odp_region *region = fault->region;
+	bool hint;
 
 	if (odp_region_dead(region))
 		fault->ret = -ESHUTDOWN;
@@ -76,9 +77,10 @@ static void odp_fault_work(struct work_struct *work)
 		region->prefetches--;
 	spin_unlock(&region->fault_lock);
 
+	hint = fault->flags & ODP_FAULT_ASYNC;
 	odp_fault_put(fault);
 	atomic_long_dec(&odp_gauges.faults);
-	odp_owner_next(region->owner);
+	odp_owner_next(region->owner, hint);
 	odp_region_put(region);
 }
 

@@ -3,6 +3,7 @@
  * rdma_odp.ko: module set-up
  */
 #include <linux/module.h>
+#include <linux/nodemask.h>
 
 #include "odp.h"
 
@@ -32,6 +33,9 @@ static int __init odp_init(void)
 		odp_table_exit();
 		return -ENOMEM;
 	}
+	/* The workers of an unbound queue are shared out among the nodes. */
+	odp_owner_share = max_t(unsigned int, 2,
+				WQ_MAX_ACTIVE / 4 / num_online_nodes());
 	odp_debugfs_init();
 	return 0;
 }

@@ -5,10 +5,15 @@
  * A fault may wait for as long as its owner's disk, FUSE server or userfaultfd
  * handler likes, and it waits in a worker of a queue that all users share.  So
  * each user has a share of the workers; what is beyond it waits for its turn
- * in a list of that user's.
+ * in a list of that user's.  Requests that nobody waits for have half of the share
+ * at most, and come after the others.
+ *
+ * A user is who is at the root of its user namespaces: the ids inside of one are
+ * as many as its owner likes.
  */
 #include <linux/cred.h>
 #include <linux/slab.h>
+#include <linux/user_namespace.h>
 
 #include "odp.h"
 
@@ -16,16 +21,28 @@ struct odp_owner {
 	struct list_head	link;		/* odp_owners */
 	kuid_t			uid;
 	unsigned int		regions;	/* under odp_owners_lock */
-	spinlock_t		lock;		/* running, backlog */
+	spinlock_t		lock;		/* all below */
 	unsigned int		running;
-	struct list_head	backlog;
+	unsigned int		hints;		/* of them, nobody waits for */
+	struct list_head	waiting;
+	struct list_head	waiting_hints;
 };
 
-/* Requests of one user that run at a time. */
+/* Requests of one user that run at a time; odp_init() knows the machine. */
 unsigned int odp_owner_share = WQ_MAX_ACTIVE / 4;
 
 static LIST_HEAD(odp_owners);
 static DEFINE_SPINLOCK(odp_owners_lock);
+
+static kuid_t odp_current_user(void)
+{
+	const struct user_namespace *ns = current_user_ns();
+	kuid_t uid = current_uid();
+
+	for (; ns->parent; ns = ns->parent)
+		uid = ns->owner;
+	return uid;
+}
 
 static struct odp_owner *odp_owner_find(kuid_t uid)
 {
@@ -44,9 +61,10 @@ static struct odp_owner *odp_owner_find(kuid_t uid)
 struct odp_owner *odp_owner_get(void)
 {
 	struct odp_owner *owner, *new;
+	kuid_t uid = odp_current_user();
 
 	spin_lock(&odp_owners_lock);
-	owner = odp_owner_find(current_uid());
+	owner = odp_owner_find(uid);
 	spin_unlock(&odp_owners_lock);
 	if (owner)
 		return owner;
@@ -54,14 +72,15 @@ struct odp_owner *odp_owner_get(void)
 	new = kzalloc(sizeof(*new), GFP_KERNEL_ACCOUNT);
 	if (!new)
 		return NULL;
-	new->uid = current_uid();
+	new->uid = uid;
 	new->regions = 1;
 	spin_lock_init(&new->lock);
-	INIT_LIST_HEAD(&new->backlog);
+	INIT_LIST_HEAD(&new->waiting);
+	INIT_LIST_HEAD(&new->waiting_hints);
 
 	spin_lock(&odp_owners_lock);
 	/* Somebody else of the same user may have been faster. */
-	owner = odp_owner_find(new->uid);
+	owner = odp_owner_find(uid);
 	if (!owner)
 		list_add(&new->link, &odp_owners);
 	spin_unlock(&odp_owners_lock);
@@ -85,34 +104,55 @@ void odp_owner_put(struct odp_owner *owner)
 		kfree(owner);
 }
 
+static bool odp_fault_is_hint(const struct odp_fault *fault)
+{
+	return fault->flags & ODP_FAULT_ASYNC;
+}
+
+/* May one more of its kind run?  Then it does.  The caller has owner->lock. */
+static bool odp_owner_admit(struct odp_owner *owner, bool hint)
+{
+	if (owner->running >= odp_owner_share ||
+	    (hint && owner->hints >= odp_owner_share / 2))
+		return false;
+	owner->running++;
+	owner->hints += hint;
+	return true;
+}
+
 /* Run @fault's work now, or when one of the same user is over. */
 void odp_owner_run(struct odp_owner *owner, struct odp_fault *fault)
 {
+	bool hint = odp_fault_is_hint(fault);
 	bool now;
 
 	spin_lock(&owner->lock);
-	now = owner->running < odp_owner_share;
-	if (now)
-		owner->running++;
-	else
-		list_add_tail(&fault->turn, &owner->backlog);
+	now = odp_owner_admit(owner, hint);
+	if (!now)
+		list_add_tail(&fault->turn, hint ? &owner->waiting_hints :
+						   &owner->waiting);
 	spin_unlock(&owner->lock);
 	if (now)
 		queue_work(odp_wq, &fault->work);
 }
 
-/* A request of @owner's is over: it is the next one's turn. */
-void odp_owner_next(struct odp_owner *owner)
+/* A request of @owner's is over, a hint or not: it is the next one's turn. */
+void odp_owner_next(struct odp_owner *owner, bool hint)
 {
 	struct odp_fault *fault;
 
 	spin_lock(&owner->lock);
-	fault = list_first_entry_or_null(&owner->backlog, struct odp_fault,
+	owner->running--;
+	owner->hints -= hint;
+	fault = list_first_entry_or_null(&owner->waiting, struct odp_fault,
 					 turn);
-	if (fault)
+	if (!fault)
+		fault = list_first_entry_or_null(&owner->waiting_hints,
+						 struct odp_fault, turn);
+	if (fault && odp_owner_admit(owner, odp_fault_is_hint(fault)))
 		list_del(&fault->turn);
 	else
-		owner->running--;
+		fault = NULL;
 	spin_unlock(&owner->lock);
 	if (fault)
 		queue_work(odp_wq, &fault->work);

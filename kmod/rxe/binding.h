@@ -77,6 +77,7 @@ struct rxe_odp_ready {
 };
 
 struct rxe_odp_wait {
+	u32			first;		/* ticket of none */
 	u32			ticket;		/* of the last request */
 	bool			pending;	/* it is not over */
 	int			failed;		/* it is, with this error */
@@ -174,6 +175,7 @@ int rxe_odp_receiver(struct rxe_qp *qp);
 void rxe_odp_resp_queue_pkt(struct rxe_qp *qp, struct sk_buff *skb);
 void rxe_odp_comp_queue_pkt(struct rxe_qp *qp, struct sk_buff *skb);
 void rxe_odp_drop_all(struct rxe_qp *qp, struct sk_buff_head *queue);
+void rxe_odp_orphan_all(struct sk_buff_head *queue);
 void rxe_odp_init_qp(struct rxe_odp_qp *oqp);
 void rxe_odp_set_dying(struct rxe_odp_qp *oqp, bool dying);
 void rxe_odp_exit_qp(struct rxe_odp_qp *oqp);

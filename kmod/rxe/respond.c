@@ -14,6 +14,7 @@
  * the same one, so half of this end's is how long a request is parked, and a
  * request that comes a second time says that it was too long.
  */
+#include <linux/random.h>
 #include <linux/timer.h>
 
 #include "binding.h"
@@ -202,8 +203,10 @@ static void rxe_odp_flush_held(struct rxe_odp_qp *oqp)
 static bool rxe_odp_next_recv(struct rxe_qp *qp, struct rxe_odp_place *at)
 {
 	struct rxe_recv_wqe *wqe = NULL;
+	u32 max = qp->rq.max_sge;
 
 	if (qp->srq) {
+		max = qp->srq->rq.max_sge;
 		if (rxe_odp_take_shared(qp))
 			wqe = &to_odp_qp(qp)->recv.wqe;
 	} else if (qp->rq.queue) {
@@ -213,8 +216,7 @@ static bool rxe_odp_next_recv(struct rxe_qp *qp, struct rxe_odp_place *at)
 		return false;
 	*at = (struct rxe_odp_place) {
 		.sge = wqe->dma.sge,
-		.num_sge = min_t(u32, READ_ONCE(wqe->dma.num_sge),
-				 RXE_MAX_SGE),
+		.num_sge = min(READ_ONCE(wqe->dma.num_sge), max),
 	};
 	return true;
 }
@@ -242,11 +244,12 @@ static bool rxe_odp_wait_for_recv(struct rxe_qp *qp, struct rxe_pkt_info *pkt)
 /* Must the request at the head of the queue wait for its memory? */
 static bool rxe_odp_request_waits(struct rxe_qp *qp, struct rxe_pkt_info *pkt)
 {
+	int diff = psn_compare(pkt->psn, qp->resp.psn);
 	struct rxe_odp_target target;
 
-	/* What stock code drops, or answers again, is not ours to look at. */
-	if (qp_type(qp) == IB_QPT_RC && !qp->resp.res &&
-	    psn_compare(pkt->psn, qp->resp.psn))
+	/* What stock code drops is not ours to look at; reads are read again. */
+	if (qp_type(qp) == IB_QPT_RC && !qp->resp.res && diff &&
+	    (diff > 0 || !(pkt->mask & RXE_READ_MASK)))
 		return false;
 	if (qp->resp.drop_msg && !(pkt->mask & RXE_START_MASK))
 		return false;
@@ -265,6 +268,29 @@ static void rxe_odp_timer(struct timer_list *t)
 	WRITE_ONCE(oqp->nak, true);
 	rxe_sched_task(&oqp->qp.recv_task);
 	rxe_put(&oqp->qp);
+}
+
+/*
+ * A packet of the loopback holds the queue pair that sent it, and counts as being
+ * sent, until it is freed.  One that waits must do neither: its sender may go, or
+ * have something for others.  New ones are met when they schedule the task.
+ */
+void rxe_odp_orphan_all(struct sk_buff_head *queue)
+{
+	struct sk_buff_head list;
+	struct sk_buff *skb;
+	unsigned long flags;
+
+	/* Not under the lock: this may be the last reference to a socket. */
+	__skb_queue_head_init(&list);
+	spin_lock_irqsave(&queue->lock, flags);
+	skb_queue_splice_init(queue, &list);
+	spin_unlock_irqrestore(&queue->lock, flags);
+	skb_queue_walk(&list, skb)
+		skb_orphan(skb);
+	spin_lock_irqsave(&queue->lock, flags);
+	skb_queue_splice(&list, queue);
+	spin_unlock_irqrestore(&queue->lock, flags);
 }
 
 static void rxe_odp_park(struct rxe_odp_qp *oqp, struct rxe_pkt_info *pkt)
@@ -364,6 +390,7 @@ static int rxe_odp_hold(struct rxe_odp_qp *oqp, struct rxe_pkt_info *pkt)
 		return 0;
 	}
 	rxe_odp_park(oqp, pkt);
+	rxe_odp_orphan_all(&qp->req_pkts);
 	return -EAGAIN;
 }
 
@@ -376,6 +403,8 @@ int rxe_odp_receiver(struct rxe_qp *qp)
 	if (!rxe_odp_receives(qp)) {
 		rxe_odp_unpark(oqp);
 		rxe_odp_flush_held(oqp);
+		/* A read that was parked half answered; a reset frees it. */
+		qp->resp.res = NULL;
 		return rxe_receiver(qp);
 	}
 	skb = rxe_odp_in_use() ? skb_peek(&qp->req_pkts) : NULL;
@@ -419,7 +448,14 @@ void rxe_odp_comp_queue_pkt(struct rxe_qp *qp, struct sk_buff *skb)
 /* A new queue pair; nothing of it runs yet. */
 void rxe_odp_init_qp(struct rxe_odp_qp *oqp)
 {
+	unsigned int i;
+
 	timer_setup(&oqp->timer, rxe_odp_timer, 0);
+	/* What a queue pair of the past is told must not fit. */
+	for (i = 0; i < RXE_ODP_WHO_NR; i++) {
+		oqp->wait[i].first = get_random_u32();
+		oqp->wait[i].ticket = oqp->wait[i].first;
+	}
 }
 
 /* @dying: packets that wait for memory let go of the queue pair. */

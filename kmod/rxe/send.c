@@ -26,7 +26,8 @@ static const struct rxe_send_wqe *rxe_odp_next_wqe(struct rxe_qp *qp)
 	struct rxe_queue *q = qp->sq.queue;
 
 	/* A retry goes back to requests whose memory was there before. */
-	if (!q || READ_ONCE(qp->req.need_retry) ||
+	if (!q || (READ_ONCE(qp->req.need_retry) &&
+		   !READ_ONCE(qp->req.wait_for_rnr_timer)) ||
 	    qp->req.wqe_index == queue_get_producer(q, QUEUE_TYPE_FROM_CLIENT))
 		return NULL;
 	return queue_addr_from_index(q, qp->req.wqe_index);
@@ -43,6 +44,14 @@ static void rxe_odp_read_ahead(struct rxe_qp *qp,
 				   IB_ACCESS_LOCAL_WRITE);
 }
 
+/* A datagram is one packet, whatever the path says. */
+static u32 rxe_odp_mtu(struct rxe_qp *qp)
+{
+	if (qp_type(qp) == IB_QPT_RC || qp_type(qp) == IB_QPT_UC)
+		return qp->mtu;
+	return to_rdev(qp->ibqp.device)->port.mtu_cap;
+}
+
 /* Must the requester wait for what it would send next? */
 static bool rxe_odp_send_waits(struct rxe_qp *qp)
 {
@@ -51,6 +60,10 @@ static bool rxe_odp_send_waits(struct rxe_qp *qp)
 	u32 len;
 
 	if (!wqe || (READ_ONCE(wqe->wr.send_flags) & IB_SEND_INLINE))
+		return false;
+	/* Draining: what has not begun must not, and stock code says so. */
+	if (qp_state(qp) == IB_QPS_SQD &&
+	    READ_ONCE(wqe->state) != wqe_state_processing)
 		return false;
 	switch (READ_ONCE(wqe->wr.opcode)) {
 	case IB_WR_RDMA_READ:
@@ -65,7 +78,7 @@ static bool rxe_odp_send_waits(struct rxe_qp *qp)
 	default:
 		return false;
 	}
-	len = min_t(u32, READ_ONCE(wqe->dma.resid), qp->mtu ?: SZ_4K);
+	len = min_t(u32, READ_ONCE(wqe->dma.resid), rxe_odp_mtu(qp));
 	at = rxe_odp_place_of(&wqe->dma);
 	return rxe_odp_wait_for_list(qp, RXE_ODP_REQUESTER, &at,
 				     qp->sq.max_sge, len, 0);
@@ -107,6 +120,8 @@ static int rxe_odp_complete(struct rxe_qp *qp, bool look)
 		return rxe_odp_completer(qp);
 	if (READ_ONCE(to_odp_qp(qp)->dying))
 		rxe_odp_drop_all(qp, &qp->resp_pkts);
+	else
+		rxe_odp_orphan_all(&qp->resp_pkts);
 	return -EAGAIN;
 }
 

@@ -58,13 +58,24 @@ bool rxe_odp_in_use(void)
 #define RXE_ODP_LOOK		SZ_64K
 
 /* What the engine carries for us: queue pair, purpose, ticket. */
+#define RXE_ODP_TICKET	GENMASK(29, 0)
 #define RXE_ODP_ARG(index, who, ticket) \
-	(((u64)(index) << 32) | ((u64)(who) << 30) | ((ticket) & GENMASK(29, 0)))
+	(((u64)(index) << 32) | ((u64)(who) << 30) | ((ticket) & RXE_ODP_TICKET))
+
+/* Was @ticket given to this queue pair, and not to one that had its index? */
+static bool rxe_odp_ticket_is_ours(const struct rxe_odp_wait *wait, u32 ticket)
+{
+	u32 given = (READ_ONCE(wait->ticket) - wait->first) & RXE_ODP_TICKET;
+	u32 nth = (ticket - wait->first) & RXE_ODP_TICKET;
+
+	return nth && nth <= given;
+}
 
 static void rxe_odp_told(void *ctx, u64 arg, int ret)
 {
 	struct rxe_dev *rxe = ctx;
 	enum rxe_odp_who who = (arg >> 30) & 3;
+	u32 ticket = arg & RXE_ODP_TICKET;
 	struct rxe_odp_wait *wait;
 	struct rxe_qp *qp;
 
@@ -72,9 +83,9 @@ static void rxe_odp_told(void *ctx, u64 arg, int ret)
 	if (!qp)
 		return;
 	wait = &to_odp_qp(qp)->wait[who];
-	atomic_dec(&wait->requests);
-	if ((READ_ONCE(wait->ticket) & GENMASK(29, 0)) ==
-	    (arg & GENMASK(29, 0))) {
+	if (rxe_odp_ticket_is_ours(wait, ticket))
+		atomic_dec(&wait->requests);
+	if (ticket == (READ_ONCE(wait->ticket) & RXE_ODP_TICKET)) {
 		WRITE_ONCE(wait->failed, ret);
 		/* Pairs with the acquire in rxe_odp_wait_for(). */
 		smp_store_release(&wait->pending, false);
@@ -206,8 +217,9 @@ bool rxe_odp_wait_for(struct rxe_qp *qp, enum rxe_odp_who who,
 		wait->failed = 0;
 		return false;
 	}
+	/* The access asks for itself, and waits. */
 	if (atomic_read(&wait->requests) >= RXE_ODP_REQUESTS)
-		return true;
+		return false;
 
 	waits = rxe_odp_request(qp, who, region, va, at->len, at->write);
 	rxe_odp_ahead(wait, region, va, at->more, at->write);

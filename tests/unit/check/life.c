@@ -4,6 +4,7 @@
 #include <linux/module.h>
 #include <linux/sched.h>
 #include <linux/sched/mm.h>
+#include <linux/user_namespace.h>
 
 #include "check_engine.h"
 
@@ -252,6 +253,73 @@ START_TEST(users_have_their_shares)
 	stub_run_all();
 	ck_assert_int_eq(atomic_long_read(&odp_gauges.regions), 0);
 	odp_owner_share = share;
+}
+END_TEST
+
+/* Requests that nobody waits for have half of the share, and come last. */
+START_TEST(hints_come_last)
+{
+	unsigned int share = odp_owner_share, i;
+	struct odp_region *slow = slow_region();
+	struct task_struct *task[2];
+	struct reader r[2];
+
+	odp_owner_share = 2;
+	for (i = 0; i < 3; i++)
+		odp_region_ahead(slow, ARENA + (20 + i) * PAGE_SIZE, 1, true);
+	stub_run_all();
+	for (i = 0; i < 2; i++) {
+		r[i] = (struct reader) { .region = slow,
+					 .va = ARENA + i * PAGE_SIZE };
+		task[i] = reader_start(&r[i]);
+		stub_run_all();
+	}
+	/* The first reader has a worker, though three hints were there before. */
+	stub_uffd_copy(world_mm, ARENA, page_of_seven);
+	stub_run_all();
+	ck_assert_int_eq(r[0].ret, 7);
+	/* And the second has its one, though two of them still wait. */
+	stub_uffd_copy(world_mm, ARENA + PAGE_SIZE, page_of_seven);
+	stub_run_all();
+	ck_assert_int_eq(r[1].ret, 7);
+	for (i = 0; i < 3; i++) {
+		ck_assert(!odp_region_ready(slow, ARENA + (20 + i) * PAGE_SIZE,
+					    1, true));
+		stub_uffd_copy(world_mm, ARENA + (20 + i) * PAGE_SIZE,
+			       page_of_seven);
+		stub_run_all();
+		ck_assert(odp_region_ready(slow, ARENA + (20 + i) * PAGE_SIZE,
+					   1, true));
+	}
+	for (i = 0; i < 2; i++)
+		stub_join(task[i]);
+	odp_region_destroy(slow);
+	odp_owner_share = share;
+}
+END_TEST
+
+/* Whoever makes a user namespace answers for all the ids inside. */
+START_TEST(ids_of_a_namespace_are_its_owners)
+{
+	struct user_namespace outer = { .parent = stub_user_ns, .owner = { 1000 } };
+	struct user_namespace inner = { .parent = &outer, .owner = { 100000 } };
+	struct odp_region *region[3];
+	unsigned int i;
+
+	stub_mmap(world_mm, ARENA, ARENA + MIB, STUB_RW);
+	stub_uid.val = 1000;
+	region[0] = world_region(ARENA, MIB, true);
+	stub_uid.val = 100007;
+	stub_user_ns = &outer;
+	region[1] = world_region(ARENA, MIB, true);
+	stub_user_ns = &inner;
+	region[2] = world_region(ARENA, MIB, true);
+	stub_user_ns = outer.parent;
+	stub_uid.val = 0;
+	/* Three regions and one user. */
+	ck_assert_int_eq(stub_objects_live(), 4);
+	for (i = 0; i < 3; i++)
+		odp_region_destroy(region[i]);
 }
 END_TEST
 
@@ -505,6 +573,8 @@ Suite *suite_life(void)
 	tcase_add_test(tc, a_prefetch_waits_as_long_as_it_takes);
 	tcase_add_test(tc, faults_for_others_go_on_meanwhile);
 	tcase_add_test(tc, users_have_their_shares);
+	tcase_add_test(tc, hints_come_last);
+	tcase_add_test(tc, ids_of_a_namespace_are_its_owners);
 	tcase_add_test(tc, owner_exits);
 	tcase_add_test(tc, owner_exits_with_a_fault_in_flight);
 	tcase_add_test(tc, overlapping_regions);

@@ -3,11 +3,14 @@
 #include <linux/module.h>
 #include <linux/sched.h>
 #include <linux/sched/mm.h>
+#include <linux/user_namespace.h>
 
 #include "world.h"
 
 struct mm_struct *world_mm;
 kuid_t stub_uid;
+static struct user_namespace init_ns;
+struct user_namespace *stub_user_ns = &init_ns;
 
 /* The engine's statistics file is tested where there is a debugfs. */
 void odp_debugfs_init(void)
