@@ -130,8 +130,8 @@ START_TEST(test_s6_pinned_region)
 	struct rig_span span = rig_at(ma, 0, LEN);
 
 	RIG_NEEDS_ODP(rig);
-	ADVISE(EINVAL, rig, LOAD, &span, 1);
-	ADVISE(EINVAL, rig, LOAD_WRITE, &span, 1);
+	ADVISE(ENOENT, rig, LOAD, &span, 1);
+	ADVISE(ENOENT, rig, LOAD_WRITE, &span, 1);
 }
 END_TEST
 
@@ -144,8 +144,8 @@ START_TEST(test_s6_dead_key)
 	mb = rig_reg(rig, b, LEN, RIG_IOVA_SAME, RIG_RW, true);
 	span = rig_at(mb, 0, LEN);
 	rig_dereg(mb);
-	ADVISE(EINVAL, rig, LOAD, &span, 1);
-	ADVISE(EINVAL, rig, LOAD, &wild, 1);
+	ADVISE(ENOENT, rig, LOAD, &span, 1);
+	ADVISE(ENOENT, rig, LOAD, &wild, 1);
 	ck_assert_uint_eq(rig_resident(b, LEN), 0);
 }
 END_TEST
@@ -221,7 +221,7 @@ START_TEST(test_s6_one_bad_element)
 		for (i = 0; i < 5; i++)
 			list[i] = rig_at(mb, i * 8192ul, 8192);
 		list[bad] = rig_at(ma, 0, 4096);
-		ADVISE(EINVAL, rig, LOAD_WRITE, list, 5);
+		ADVISE(ENOENT, rig, LOAD_WRITE, list, 5);
 		list[bad] = rig_at(mb, LEN - 1, 2);
 		ADVISE(EFAULT, rig, LOAD_WRITE, list, 5);
 		ck_assert_uint_eq(rig_resident(b, LEN), 0);

@@ -721,6 +721,8 @@ START_TEST(test_reset_in_a_read)
 		wait_until_asked(1);
 		rig_sleep(0.05);
 		rig_set_state(pair, RIG_B, IBV_QPS_RESET);
+		/* Twice: after one the requester still stands at what was flushed (docs/stock-defects.md). */
+		rig_set_state(pair, RIG_A, IBV_QPS_RESET);
 		rig_set_state(pair, RIG_A, IBV_QPS_RESET);
 		while (rig_poll(pair->end[RIG_A].scq, &wc, 1))
 			;
@@ -1017,11 +1019,12 @@ int main(void)
 	tcase_add_test(tc, test_others_go_on);
 	tcase_add_loop_test(tc, test_nothing_is_held, 0, 6 * ACTIONS);
 	tcase_add_loop_test(tc, test_sender_goes, 0, 3);
-	tcase_add_test(tc, test_reset_in_a_read);
 	tcase_add_test(tc, test_drained);
 	tcase_add_test(tc, test_long_datagram);
 	tcase_add_test(tc, test_exit);
 	tcase_add_test(tc, test_another_user);
+	tc = new_case(s, "reset");
+	tcase_add_test(tc, test_reset_in_a_read);
 	tc = new_case(s, "many");
 	tcase_add_loop_test(tc, test_many_at_once, 0, 3);
 	tc = new_case(s, "ahead");
