@@ -117,6 +117,7 @@ static unsigned long *odp_leaf_lookup(struct odp_leaf *leaf, unsigned long va,
 				      unsigned int *ahead)
 {
 	unsigned int slot = odp_entry_slot(va);
+	unsigned long *entry;
 
 	/* Only the dirty bit changes under the read lock, see odp_leaf_op(). */
 	if (READ_ONCE(leaf->huge)) {
@@ -124,7 +125,8 @@ static unsigned long *odp_leaf_lookup(struct odp_leaf *leaf, unsigned long va,
 		return &leaf->huge;
 	}
 	*ahead = 0;
-	return leaf->entry ? &leaf->entry[slot] : NULL;
+	entry = READ_ONCE(leaf->entry);
+	return entry ? &entry[slot] : NULL;
 }
 
 static int odp_leaf_op(struct odp_leaf *leaf, struct odp_op *op,
@@ -155,21 +157,27 @@ out:
 	return ret;
 }
 
+/* The leaf of @va, or NULL.  It stays for as long as the caller's RCU section. */
+static struct odp_leaf *odp_leaf_find(struct odp_region *region,
+				      unsigned long va)
+{
+	struct odp_window *window;
+
+	window = xa_load(&region->windows, va >> ODP_WINDOW_SHIFT);
+	return window ? rcu_dereference(window->leaf[odp_leaf_slot(va)]) : NULL;
+}
+
 /* Do @op on a piece of one page.  Return: -EAGAIN when it must be faulted. */
 static int odp_try_op(struct odp_region *region, struct odp_op *op,
 		      unsigned long va, unsigned int len, bool write)
 {
-	struct odp_window *window;
 	struct odp_leaf *leaf;
 	int ret = -EAGAIN;
 
 	rcu_read_lock();
-	window = xa_load(&region->windows, va >> ODP_WINDOW_SHIFT);
-	if (window) {
-		leaf = rcu_dereference(window->leaf[odp_leaf_slot(va)]);
-		if (leaf)
-			ret = odp_leaf_op(leaf, op, va, len, write);
-	}
+	leaf = odp_leaf_find(region, va);
+	if (leaf)
+		ret = odp_leaf_op(leaf, op, va, len, write);
 	rcu_read_unlock();
 	return ret;
 }
@@ -397,23 +405,18 @@ EXPORT_SYMBOL_GPL(odp_region_prefetch);
 static bool odp_page_ready(struct odp_region *region, unsigned long va,
 			   unsigned long need)
 {
-	struct odp_window *window;
+	unsigned long *place, entry = 0;
 	struct odp_leaf *leaf;
-	unsigned long *entry;
-	bool ready = false;
+	unsigned int ahead;
 
 	rcu_read_lock();
-	window = xa_load(&region->windows, va >> ODP_WINDOW_SHIFT);
-	leaf = window ? rcu_dereference(window->leaf[odp_leaf_slot(va)]) : NULL;
-	if (leaf) {
-		/* Without the leaf's lock: what is seen may be over already. */
-		entry = READ_ONCE(leaf->entry);
-		ready = (READ_ONCE(leaf->huge) & need) == need ||
-			(entry && (READ_ONCE(entry[odp_entry_slot(va)]) & need) ==
-			 need);
-	}
+	leaf = odp_leaf_find(region, va);
+	/* Without the leaf's lock: what is seen may be over already. */
+	place = leaf ? odp_leaf_lookup(leaf, va, &ahead) : NULL;
+	if (place)
+		entry = READ_ONCE(*place);
 	rcu_read_unlock();
-	return ready;
+	return (entry & need) == need;
 }
 
 /**

@@ -57,7 +57,6 @@ static void odp_fault_work(struct work_struct *work)
 {
 	struct odp_fault *fault = container_of(work, struct odp_fault, work);
 	struct odp_region *region = fault->region;
-	bool hint;
 
 	if (odp_region_dead(region))
 		fault->ret = -ESHUTDOWN;
@@ -77,10 +76,9 @@ static void odp_fault_work(struct work_struct *work)
 		region->prefetches--;
 	spin_unlock(&region->fault_lock);
 
-	hint = fault->flags & ODP_FAULT_ASYNC;
+	odp_owner_next(region->owner, fault);
 	odp_fault_put(fault);
 	atomic_long_dec(&odp_gauges.faults);
-	odp_owner_next(region->owner, hint);
 	odp_region_put(region);
 }
 
@@ -129,12 +127,11 @@ static void odp_fault_account(struct odp_region *region, unsigned long va,
 {
 	u64 pages = (PAGE_ALIGN(va + len) - (va & PAGE_MASK)) >> PAGE_SHIFT;
 
-	if (flags & ODP_FAULT_AHEAD) {
+	if (flags & (ODP_FAULT_AHEAD | ODP_FAULT_PREFETCH)) {
 		trace_odp_prefetch(region, va, len, flags);
-		odp_count(region, ODP_STAT_AHEAD, pages);
-	} else if (flags & ODP_FAULT_PREFETCH) {
-		trace_odp_prefetch(region, va, len, flags);
-		odp_count(region, ODP_STAT_PREFETCH, pages);
+		odp_count(region, flags & ODP_FAULT_AHEAD ? ODP_STAT_AHEAD :
+							    ODP_STAT_PREFETCH,
+			  pages);
 	} else {
 		trace_odp_fault(region, va, len, flags);
 		odp_count(region, ODP_STAT_FAULTS, 1);

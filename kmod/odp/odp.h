@@ -181,7 +181,7 @@ extern unsigned int odp_owner_share;
 struct odp_owner *odp_owner_get(void);
 void odp_owner_put(struct odp_owner *owner);
 void odp_owner_run(struct odp_owner *owner, struct odp_fault *fault);
-void odp_owner_next(struct odp_owner *owner, bool hint);
+void odp_owner_next(struct odp_owner *owner, const struct odp_fault *done);
 
 /* window.c */
 struct odp_window *odp_window_get(struct odp_region *region, unsigned long va,

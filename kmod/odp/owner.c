@@ -136,14 +136,14 @@ void odp_owner_run(struct odp_owner *owner, struct odp_fault *fault)
 		queue_work(odp_wq, &fault->work);
 }
 
-/* A request of @owner's is over, a hint or not: it is the next one's turn. */
-void odp_owner_next(struct odp_owner *owner, bool hint)
+/* @done, a request of @owner's, is over: it is the next one's turn. */
+void odp_owner_next(struct odp_owner *owner, const struct odp_fault *done)
 {
 	struct odp_fault *fault;
 
 	spin_lock(&owner->lock);
 	owner->running--;
-	owner->hints -= hint;
+	owner->hints -= odp_fault_is_hint(done);
 	fault = list_first_entry_or_null(&owner->waiting, struct odp_fault,
 					 turn);
 	if (!fault)

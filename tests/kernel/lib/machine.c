@@ -285,3 +285,10 @@ const char *rig_dmesg_new(void)
 	}
 	return NULL;
 }
+
+void rig_dmesg_clean(void)
+{
+	const char *line = rig_dmesg_new();
+
+	ck_assert_msg(!line, "kernel log: %s", line);
+}

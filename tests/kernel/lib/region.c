@@ -86,6 +86,8 @@ struct rig_span rig_raw(uint64_t addr, uint32_t len, uint32_t key)
 	return (struct rig_span){ .addr = addr, .len = len, .lkey = key, .rkey = key };
 }
 
+#define MR_ATTRS	9	/* as many as any method here takes */
+
 static void set_attr(struct ib_uverbs_attr *attr, uint16_t id, uint16_t len, uint64_t data)
 {
 	*attr = (struct ib_uverbs_attr){
@@ -93,26 +95,38 @@ static void set_attr(struct ib_uverbs_attr *attr, uint16_t id, uint16_t len, uin
 	};
 }
 
-int rig_dereg_handle(struct rig *rig, uint32_t handle)
+/* A method of the object "MR" with these attributes; what it answers is put into them. 0 or an errno. */
+static int mr_ioctl(struct rig *rig, uint16_t method, struct ib_uverbs_attr *attrs, uint16_t count)
 {
 	struct {
 		struct ib_uverbs_ioctl_hdr hdr;
-		struct ib_uverbs_attr attrs[1];
+		struct ib_uverbs_attr attrs[MR_ATTRS];
 	} cmd = {
 		.hdr = {
-			.length = sizeof(cmd),
+			.length = (uint16_t)(sizeof(cmd.hdr) + count * sizeof(*attrs)),
 			.object_id = UVERBS_OBJECT_MR,
-			.method_id = UVERBS_METHOD_MR_DESTROY,
-			.num_attrs = 1,
+			.method_id = method,
+			.num_attrs = count,
 			.driver_id = RDMA_DRIVER_RXE,
 		},
 	};
 
-	set_attr(&cmd.attrs[0], UVERBS_ATTR_DESTROY_MR_HANDLE, 0, handle);
-	return ioctl(rig->ctx->cmd_fd, RDMA_VERBS_IOCTL, &cmd) ? errno : 0;
+	memcpy(cmd.attrs, attrs, count * sizeof(*attrs));
+	if (ioctl(rig->ctx->cmd_fd, RDMA_VERBS_IOCTL, &cmd))
+		return errno;
+	memcpy(attrs, cmd.attrs, count * sizeof(*attrs));
+	return 0;
 }
 
-/* UVERBS_METHOD_REG_MR and its attributes, as Linux 6.18 has them. */
+int rig_dereg_handle(struct rig *rig, uint32_t handle)
+{
+	struct ib_uverbs_attr attr;
+
+	set_attr(&attr, UVERBS_ATTR_DESTROY_MR_HANDLE, 0, handle);
+	return mr_ioctl(rig, UVERBS_METHOD_MR_DESTROY, &attr, 1);
+}
+
+/* UVERBS_METHOD_REG_MR and its attributes, as Linux 7.2 has them. */
 enum { REG_MR = UVERBS_METHOD_REG_DMABUF_MR + 1 };
 enum {
 	REG_HANDLE, REG_PD, REG_DMA_HANDLE, REG_IOVA, REG_ADDR, REG_LENGTH, REG_ACCESS, REG_FD,
@@ -122,21 +136,10 @@ enum {
 int rig_reg_ex(struct rig *rig, void *addr, size_t len, uint64_t iova, int access, int fd,
 	       struct rig_mr **out)
 {
-	struct {
-		struct ib_uverbs_ioctl_hdr hdr;
-		struct ib_uverbs_attr attrs[9];
-	} cmd = {
-		.hdr = {
-			.length = sizeof(cmd),
-			.object_id = UVERBS_OBJECT_MR,
-			.method_id = REG_MR,
-			.num_attrs = 8,
-			.driver_id = RDMA_DRIVER_RXE,
-		},
-	};
-	struct ib_uverbs_attr *attr = cmd.attrs;
+	struct ib_uverbs_attr attrs[MR_ATTRS], *attr = attrs;
 	uint32_t lkey = 0, rkey = 0;
 	struct rig_mr *mr;
+	int err;
 
 	if (iova == RIG_IOVA_SAME)
 		iova = (uintptr_t)addr;
@@ -152,18 +155,17 @@ int rig_reg_ex(struct rig *rig, void *addr, size_t len, uint64_t iova, int acces
 	} else {
 		set_attr(attr++, REG_FD, 0, (uint64_t)fd);
 		set_attr(attr++, REG_FD_OFFSET, sizeof(uint64_t), iova % RIG_PAGE);
-		cmd.hdr.num_attrs++;
 	}
-	cmd.hdr.length = (uint16_t)(sizeof(cmd.hdr) + cmd.hdr.num_attrs * sizeof(cmd.attrs[0]));
-	if (ioctl(rig->ctx->cmd_fd, RDMA_VERBS_IOCTL, &cmd))
-		return errno;
+	err = mr_ioctl(rig, REG_MR, attrs, (uint16_t)(attr - attrs));
+	if (err)
+		return err;
 
 	mr = calloc(1, sizeof(*mr) + sizeof(*mr->mr));
 	*mr = (struct rig_mr){
 		.rig = rig, .addr = addr, .len = len, .iova = iova, .access = access,
 		.odp = access & IBV_ACCESS_ON_DEMAND, .mr = (struct ibv_mr *)(mr + 1),
 	};
-	mr->mr->handle = (uint32_t)cmd.attrs[0].data;
+	mr->mr->handle = (uint32_t)attrs[0].data;
 	mr->mr->lkey = lkey;
 	mr->mr->rkey = rkey;
 	*out = mr;
@@ -213,25 +215,14 @@ int rig_rereg(struct rig_mr *mr, int flags, struct ibv_pd *pd, void *addr, size_
 static int advise_ioctl(struct rig *rig, uint32_t advice, uint32_t flags, struct ib_uverbs_sge *sge,
 			unsigned int count)
 {
-	struct {
-		struct ib_uverbs_ioctl_hdr hdr;
-		struct ib_uverbs_attr attrs[4];
-	} cmd = {
-		.hdr = {
-			.length = sizeof(cmd),
-			.object_id = UVERBS_OBJECT_MR,
-			.method_id = UVERBS_METHOD_ADVISE_MR,
-			.num_attrs = 4,
-			.driver_id = RDMA_DRIVER_RXE,
-		},
-	};
+	struct ib_uverbs_attr attrs[4];
 
-	set_attr(&cmd.attrs[0], UVERBS_ATTR_ADVISE_MR_PD_HANDLE, 0, rig->pd->handle);
-	set_attr(&cmd.attrs[1], UVERBS_ATTR_ADVISE_MR_ADVICE, sizeof(uint64_t), advice);
-	set_attr(&cmd.attrs[2], UVERBS_ATTR_ADVISE_MR_FLAGS, sizeof(uint32_t), flags);
-	set_attr(&cmd.attrs[3], UVERBS_ATTR_ADVISE_MR_SGE_LIST, (uint16_t)(count * sizeof(*sge)),
+	set_attr(&attrs[0], UVERBS_ATTR_ADVISE_MR_PD_HANDLE, 0, rig->pd->handle);
+	set_attr(&attrs[1], UVERBS_ATTR_ADVISE_MR_ADVICE, sizeof(uint64_t), advice);
+	set_attr(&attrs[2], UVERBS_ATTR_ADVISE_MR_FLAGS, sizeof(uint32_t), flags);
+	set_attr(&attrs[3], UVERBS_ATTR_ADVISE_MR_SGE_LIST, (uint16_t)(count * sizeof(*sge)),
 		 (uintptr_t)sge);
-	return ioctl(rig->ctx->cmd_fd, RDMA_VERBS_IOCTL, &cmd) ? errno : 0;
+	return mr_ioctl(rig, UVERBS_METHOD_ADVISE_MR, attrs, 4);
 }
 
 int rig_advise(struct rig *rig, enum ib_uverbs_advise_mr_advice advice, uint32_t flags,

@@ -171,7 +171,7 @@ int rig_rereg(struct rig_mr *mr, int flags, struct ibv_pd *pd, void *addr, size_
 	      int access);
 
 /*
- * Registration by the newest of the kernel's commands, which libibverbs before 58 does not know. fd is
+ * Registration by the newest of the kernel's commands, which libibverbs 56 does not know. fd is
  * that of a dma-buf, or -1; EPROTONOSUPPORT where the kernel has no such command. *mr is for
  * rig_at() and rig_dereg_handle(mr->mr->handle), and to be freed.
  */
@@ -343,6 +343,8 @@ bool rig_keeps_freed(void);
  */
 void rig_dmesg_mark(void);
 const char *rig_dmesg_new(void);
+/* The test ends if there is such a line. */
+void rig_dmesg_clean(void);
 
 int rig_write_file(const char *path, const char *text);	/* 0 or errno */
 
