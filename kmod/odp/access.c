@@ -129,11 +129,16 @@ static unsigned long *odp_leaf_lookup(struct odp_leaf *leaf, unsigned long va,
 	return entry ? &entry[slot] : NULL;
 }
 
+/* The bits that an entry must have. */
+static unsigned long odp_need(bool write)
+{
+	return ODP_ENTRY_PRESENT | (write ? ODP_ENTRY_WRITE : 0);
+}
+
 static int odp_leaf_op(struct odp_leaf *leaf, struct odp_op *op,
 		       unsigned long va, unsigned int len, bool write)
 {
-	unsigned long need = ODP_ENTRY_PRESENT | (write ? ODP_ENTRY_WRITE : 0);
-	unsigned long *place, entry = 0;
+	unsigned long *place, need = odp_need(write), entry = 0;
 	int ret = -EAGAIN;
 	unsigned int ahead;
 	struct page *page;
@@ -402,8 +407,7 @@ int odp_region_prefetch(struct odp_region *region, u64 va, u64 len,
 }
 EXPORT_SYMBOL_GPL(odp_region_prefetch);
 
-static bool odp_page_ready(struct odp_region *region, unsigned long va,
-			   unsigned long need)
+static unsigned long odp_page_entry(struct odp_region *region, unsigned long va)
 {
 	unsigned long *place, entry = 0;
 	struct odp_leaf *leaf;
@@ -416,7 +420,32 @@ static bool odp_page_ready(struct odp_region *region, unsigned long va,
 	if (place)
 		entry = READ_ONCE(*place);
 	rcu_read_unlock();
-	return (entry & need) == need;
+	return entry;
+}
+
+/* The first page of a range that @need bits of are missing of, or its end. */
+static u64 odp_first_missing(struct odp_region *region, u64 va, u64 len,
+			     unsigned long need)
+{
+	u64 at = va & PAGE_MASK;
+
+	while (at < va + len && (odp_page_entry(region, at) & need) == need)
+		at += PAGE_SIZE;
+	return at;
+}
+
+/* Why an access to a range faults, as far as can be seen now: for statistics. */
+enum odp_region_stat odp_access_cause(struct odp_region *region,
+				      unsigned long va, u64 len,
+				      unsigned int flags)
+{
+	u64 at;
+
+	if (!(flags & ODP_FAULT_WRITE))
+		return ODP_STAT_FAULTS_READ;
+	at = odp_first_missing(region, va, len, odp_need(true));
+	return at < va + len && odp_page_entry(region, at) & ODP_ENTRY_PRESENT ?
+		ODP_STAT_FAULTS_UPGRADE : ODP_STAT_FAULTS_WRITE;
 }
 
 /**
@@ -434,15 +463,8 @@ static bool odp_page_ready(struct odp_region *region, unsigned long va,
  */
 bool odp_region_ready(struct odp_region *region, u64 va, u64 len, bool write)
 {
-	unsigned long need = ODP_ENTRY_PRESENT | (write ? ODP_ENTRY_WRITE : 0);
-	unsigned long at = va & PAGE_MASK;
-
-	if (odp_check(region, va, len, write))
-		return false;
-	for (; at < va + len; at += PAGE_SIZE)
-		if (!odp_page_ready(region, at, need))
-			return false;
-	return true;
+	return !odp_check(region, va, len, write) &&
+	       odp_first_missing(region, va, len, odp_need(write)) >= va + len;
 }
 EXPORT_SYMBOL_GPL(odp_region_ready);
 

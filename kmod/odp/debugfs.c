@@ -11,6 +11,9 @@ static struct dentry *odp_debugfs_dir;
 
 static const char * const odp_stat_names[ODP_STAT_NR] = {
 	[ODP_STAT_FAULTS]		= "page_faults",
+	[ODP_STAT_FAULTS_READ]		= "faults_read",
+	[ODP_STAT_FAULTS_WRITE]		= "faults_write",
+	[ODP_STAT_FAULTS_UPGRADE]	= "faults_upgrade",
 	[ODP_STAT_FAULTS_HANDLED]	= "page_faults_handled",
 	[ODP_STAT_INVALIDATIONS]	= "page_invalidations",
 	[ODP_STAT_INVALIDATIONS_HANDLED] = "page_invalidations_handled",

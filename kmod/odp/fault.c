@@ -135,6 +135,7 @@ static void odp_fault_account(struct odp_region *region, unsigned long va,
 	} else {
 		trace_odp_fault(region, va, len, flags);
 		odp_count(region, ODP_STAT_FAULTS, 1);
+		odp_count(region, odp_access_cause(region, va, len, flags), 1);
 	}
 }
 

@@ -80,7 +80,10 @@ struct odp_window {
 };
 
 enum odp_region_stat {
-	ODP_STAT_FAULTS,		/* fault requests */
+	ODP_STAT_FAULTS,		/* fault requests, by cause: */
+	ODP_STAT_FAULTS_READ,		/* a page to read is not there */
+	ODP_STAT_FAULTS_WRITE,		/* a page to write is not there */
+	ODP_STAT_FAULTS_UPGRADE,	/* it is, for reading only */
 	ODP_STAT_FAULTS_HANDLED,	/* pages translated by them */
 	ODP_STAT_INVALIDATIONS,		/* notifier callbacks */
 	ODP_STAT_INVALIDATIONS_HANDLED,	/* pages they took away */
@@ -171,6 +174,11 @@ static inline unsigned int odp_entry_slot(unsigned long va)
 {
 	return (va >> PAGE_SHIFT) & (ODP_LEAF_ENTRIES - 1);
 }
+
+/* access.c */
+enum odp_region_stat odp_access_cause(struct odp_region *region,
+				      unsigned long va, u64 len,
+				      unsigned int flags);
 
 /* region.c */
 void odp_region_get(struct odp_region *region);

@@ -237,6 +237,22 @@ START_TEST(prefetch)
 }
 END_TEST
 
+START_TEST(causes)
+{
+	struct odp_region *region = mapped_region(8 * MIB, STUB_RW);
+
+	ck_assert_int_eq(peek(region, ARENA), 0);
+	ck_assert_int_eq(poke(region, ARENA, 1), 0);
+	ck_assert_int_eq(poke(region, ARENA + MIB, 1), 0);
+	ck_assert_int_eq(peek(region, ARENA + MIB), 1);
+	ck_assert_int_eq(region_stat(region, ODP_STAT_FAULTS_READ), 1);
+	ck_assert_int_eq(region_stat(region, ODP_STAT_FAULTS_UPGRADE), 1);
+	ck_assert_int_eq(region_stat(region, ODP_STAT_FAULTS_WRITE), 1);
+	ck_assert_int_eq(region_stat(region, ODP_STAT_FAULTS), 3);
+	odp_region_destroy(region);
+}
+END_TEST
+
 START_TEST(prefetch_in_the_background)
 {
 	struct odp_region *region = mapped_region(4 * MIB, STUB_RW);
@@ -398,6 +414,7 @@ Suite *suite_access(void)
 	tcase_add_test(tc, words_under_the_drivers_lock);
 	tcase_add_test(tc, flush);
 	tcase_add_test(tc, prefetch);
+	tcase_add_test(tc, causes);
 	tcase_add_test(tc, prefetch_in_the_background);
 	tcase_add_test(tc, prefetch_over_a_hole);
 	tcase_add_test(tc, mapped_pages_take_the_short_way);

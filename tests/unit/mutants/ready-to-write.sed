@@ -3,4 +3,4 @@
 # file: access.c
 # caught-by: unit
 # report: ready_is_ready
-s/(bool odp_region_ready.*unsigned long need = ODP_ENTRY_PRESENT) \| \(write \? ODP_ENTRY_WRITE : 0\)/\1/
+s/(bool odp_region_ready.*odp_need\()write\)/\1false)/
