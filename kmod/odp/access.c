@@ -166,9 +166,8 @@ out:
 static struct odp_leaf *odp_leaf_find(struct odp_region *region,
 				      unsigned long va)
 {
-	struct odp_window *window;
+	struct odp_window *window = odp_window_find(region, va);
 
-	window = xa_load(&region->windows, va >> ODP_WINDOW_SHIFT);
 	return window ? rcu_dereference(window->leaf[odp_leaf_slot(va)]) : NULL;
 }
 
@@ -407,31 +406,43 @@ int odp_region_prefetch(struct odp_region *region, u64 va, u64 len,
 }
 EXPORT_SYMBOL_GPL(odp_region_prefetch);
 
-static unsigned long odp_page_entry(struct odp_region *region, unsigned long va)
+/*
+ * The first page of [@va, @end), which lies in one leaf, that @need bits are
+ * missing of, or @end.  Without the leaf's lock: what is seen may be over
+ * already.
+ */
+static u64 odp_leaf_missing(struct odp_leaf *leaf, u64 va, u64 end,
+			    unsigned long need)
 {
-	unsigned long *place, entry = 0;
-	struct odp_leaf *leaf;
-	unsigned int ahead;
+	unsigned long *entry;
 
-	rcu_read_lock();
-	leaf = odp_leaf_find(region, va);
-	/* Without the leaf's lock: what is seen may be over already. */
-	place = leaf ? odp_leaf_lookup(leaf, va, &ahead) : NULL;
-	if (place)
-		entry = READ_ONCE(*place);
-	rcu_read_unlock();
-	return entry;
+	if ((READ_ONCE(leaf->huge) & need) == need)
+		return end;
+	entry = READ_ONCE(leaf->entry);
+	for (; entry && va < end; va += PAGE_SIZE)
+		if ((READ_ONCE(entry[odp_entry_slot(va)]) & need) != need)
+			break;
+	return va;
 }
 
-/* The first page of a range that @need bits of are missing of, or its end. */
+/* The same for any range of @region. */
 static u64 odp_first_missing(struct odp_region *region, u64 va, u64 len,
 			     unsigned long need)
 {
-	u64 at = va & PAGE_MASK;
+	u64 at = va & PAGE_MASK, end = va + len, next;
+	struct odp_leaf *leaf;
 
-	while (at < va + len && (odp_page_entry(region, at) & need) == need)
-		at += PAGE_SIZE;
-	return at;
+	for (; at < end; at = next) {
+		next = min((at | (ODP_LEAF_SIZE - 1)) + 1, end);
+		rcu_read_lock();
+		leaf = odp_leaf_find(region, at);
+		if (leaf)
+			at = odp_leaf_missing(leaf, at, next, need);
+		rcu_read_unlock();
+		if (at < next)
+			return at;
+	}
+	return end;
 }
 
 /* Why an access to a range faults, as far as can be seen now: for statistics. */
@@ -444,8 +455,10 @@ enum odp_region_stat odp_access_cause(struct odp_region *region,
 	if (!(flags & ODP_FAULT_WRITE))
 		return ODP_STAT_FAULTS_READ;
 	at = odp_first_missing(region, va, len, odp_need(true));
-	return at < va + len && odp_page_entry(region, at) & ODP_ENTRY_PRESENT ?
-		ODP_STAT_FAULTS_UPGRADE : ODP_STAT_FAULTS_WRITE;
+	if (at < va + len &&
+	    odp_first_missing(region, at, 1, odp_need(false)) > at)
+		return ODP_STAT_FAULTS_UPGRADE;
+	return ODP_STAT_FAULTS_WRITE;
 }
 
 /**

@@ -57,6 +57,9 @@
 #define ODP_ENTRY_WRITE		BIT(ODP_ENTRY_WRITE_BIT)
 #define ODP_ENTRY_DIRTY		BIT(ODP_ENTRY_DIRTY_BIT)
 
+/* Windows that a region finds without a look into its xarray; a power of two. */
+#define ODP_NEAR_WINDOWS	16
+
 /* Marks a window of the xarray that may have something to reap. */
 #define ODP_WINDOW_REAP		XA_MARK_0
 
@@ -72,6 +75,7 @@ struct odp_leaf {
 struct odp_window {
 	struct mmu_interval_notifier notifier;
 	struct odp_region	*region;
+	unsigned long		index;		/* of its first address */
 	spinlock_t		lock;		/* leaf[], notifier seq */
 	atomic_t		users;		/* faults inside; < 0: reaped */
 	unsigned long		calm_seq;	/* sequence whose batch is over */
@@ -106,6 +110,7 @@ struct odp_region {
 	bool			dead;
 	spinlock_t		*atomic_lock;	/* the driver's own atomics */
 	struct xarray		windows;	/* by va >> ODP_WINDOW_SHIFT */
+	struct odp_window __rcu	*near[ODP_NEAR_WINDOWS];	/* some of them */
 	spinlock_t		fault_lock;	/* faults, prefetches */
 	struct list_head	faults;
 	unsigned int		prefetches;	/* asynchronous, under way */
@@ -192,6 +197,7 @@ void odp_owner_run(struct odp_owner *owner, struct odp_fault *fault);
 void odp_owner_next(struct odp_owner *owner, const struct odp_fault *done);
 
 /* window.c */
+struct odp_window *odp_window_find(struct odp_region *region, unsigned long va);
 struct odp_window *odp_window_get(struct odp_region *region, unsigned long va,
 				  bool create);
 void odp_window_put(struct odp_window *window);

@@ -15,9 +15,14 @@
  *	  one of the two wins; the loser of the right column makes a new
  *	  window when the old one has left the xarray
  *	look for entries again: users is frozen, so none can be added
- *	xa_erase()
+ *	xa_erase(), region->near
  *	notifier_remove()		waits for callbacks in flight
  *	kfree_rcu()			accesses that still look see no leaf
+ *
+ * The windows used last are found in region->near, without the levels of an
+ * xarray over the whole address space.  A window enters it while somebody uses
+ * it, so not after the reaper has taken it, and leaves it before its grace
+ * period begins.
  */
 #include <linux/sched.h>
 #include <linux/sched/mm.h>
@@ -28,6 +33,44 @@
 
 /* How long something stays empty before its memory is given back. */
 #define ODP_REAP_DELAY		HZ
+
+static struct odp_window __rcu **odp_window_near(struct odp_region *region,
+						 unsigned long index)
+{
+	return &region->near[index & (ODP_NEAR_WINDOWS - 1)];
+}
+
+/* The caller is a user of @window. */
+static void odp_window_set_near(struct odp_window *window)
+{
+	struct odp_window __rcu **near;
+
+	near = odp_window_near(window->region, window->index);
+	if (rcu_access_pointer(*near) != window)
+		rcu_assign_pointer(*near, window);
+}
+
+/* The caller has taken @window from its users. */
+static void odp_window_clear_near(struct odp_window *window)
+{
+	struct odp_window __rcu **near;
+
+	near = odp_window_near(window->region, window->index);
+	/* Another one may have its place, or take it now. */
+	unrcu_pointer(cmpxchg(near, RCU_INITIALIZER(window), NULL));
+}
+
+/* The window of @va, or NULL; the caller is in an RCU section. */
+struct odp_window *odp_window_find(struct odp_region *region, unsigned long va)
+{
+	unsigned long index = va >> ODP_WINDOW_SHIFT;
+	struct odp_window *window;
+
+	window = rcu_dereference(*odp_window_near(region, index));
+	if (likely(window && window->index == index))
+		return window;
+	return xa_load(&region->windows, index);
+}
 
 static struct odp_window *odp_window_create(struct odp_region *region,
 					    unsigned long index)
@@ -45,6 +88,7 @@ static struct odp_window *odp_window_create(struct odp_region *region,
 	if (!window)
 		return ERR_PTR(-ENOMEM);
 	window->region = region;
+	window->index = index;
 	spin_lock_init(&window->lock);
 	atomic_set(&window->users, 1);
 
@@ -60,6 +104,7 @@ static struct odp_window *odp_window_create(struct odp_region *region,
 	ret = xa_insert(&region->windows, index, window, GFP_KERNEL_ACCOUNT);
 	if (ret)
 		goto err_remove;
+	odp_window_set_near(window);
 	atomic_long_inc(&odp_gauges.windows);
 	trace_odp_window_create(region, index);
 	return window;
@@ -79,19 +124,20 @@ err_free:
 struct odp_window *odp_window_get(struct odp_region *region, unsigned long va,
 				  bool create)
 {
-	unsigned long index = va >> ODP_WINDOW_SHIFT;
 	struct odp_window *window;
 
 	for (;;) {
 		rcu_read_lock();
-		window = xa_load(&region->windows, index);
+		window = odp_window_find(region, va);
 		if (window && !atomic_inc_unless_negative(&window->users))
 			window = NULL;
 		rcu_read_unlock();
+		if (window)
+			odp_window_set_near(window);
 		if (window || !create)
 			return window;
 
-		window = odp_window_create(region, index);
+		window = odp_window_create(region, va >> ODP_WINDOW_SHIFT);
 		if (!IS_ERR(window) || PTR_ERR(window) != -EBUSY)
 			return window;
 		cond_resched();
@@ -111,10 +157,8 @@ void odp_window_put(struct odp_window *window)
 void odp_window_emptied(struct odp_window *window)
 {
 	struct odp_region *region = window->region;
-	unsigned long index;
 
-	index = window->notifier.interval_tree.start >> ODP_WINDOW_SHIFT;
-	xa_set_mark(&region->windows, index, ODP_WINDOW_REAP);
+	xa_set_mark(&region->windows, window->index, ODP_WINDOW_REAP);
 	queue_delayed_work(odp_wq, &region->reap, ODP_REAP_DELAY);
 }
 
@@ -131,6 +175,7 @@ static bool odp_window_try_reap(struct odp_window *window, unsigned long index)
 
 	trace_odp_window_reap(region, index);
 	xa_erase(&region->windows, index);
+	odp_window_clear_near(window);
 	mmu_interval_notifier_remove(&window->notifier);
 	kfree_rcu(window, rcu);
 	atomic_long_dec(&odp_gauges.windows);

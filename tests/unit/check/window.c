@@ -28,6 +28,30 @@ START_TEST(an_emptied_window_is_reaped)
 }
 END_TEST
 
+/* Two that are found at the same place: each is, whoever was used last or has gone. */
+START_TEST(windows_that_share_a_place)
+{
+	unsigned long far = ARENA + ODP_NEAR_WINDOWS * 64 * MIB;
+	struct odp_region *region = mapped_region(2 * GIB, STUB_RW);
+
+	ck_assert_int_eq(poke(region, ARENA, 1), 0);
+	ck_assert_int_eq(poke(region, far, 2), 0);
+	ck_assert_int_eq(peek(region, ARENA), 1);
+	ck_assert_int_eq(peek(region, far), 2);
+	stub_dontneed(world_mm, ARENA, ARENA + PAGE_SIZE);
+	world_reap();
+	ck_assert_int_eq(windows(), 1);
+	ck_assert_int_eq(peek(region, far), 2);
+	ck_assert_int_eq(poke(region, ARENA, 3), 0);
+	stub_dontneed(world_mm, ARENA, ARENA + PAGE_SIZE);
+	world_reap();
+	ck_assert_int_eq(windows(), 1);
+	ck_assert_int_eq(peek(region, ARENA), 0);
+	ck_assert_int_eq(peek(region, far), 2);
+	odp_region_destroy(region);
+}
+END_TEST
+
 START_TEST(a_window_with_entries_stays)
 {
 	struct odp_region *region = mapped_region(64 * MIB, STUB_RW);
@@ -150,6 +174,7 @@ Suite *suite_window(void)
 	TCase *tc = case_new("window");
 
 	tcase_add_test(tc, an_emptied_window_is_reaped);
+	tcase_add_test(tc, windows_that_share_a_place);
 	tcase_add_test(tc, a_window_with_entries_stays);
 	tcase_add_test(tc, a_window_in_use_is_reaped_later);
 	tcase_add_test(tc, a_window_made_for_nothing_goes);

@@ -17,6 +17,10 @@
 #define RCU_INIT_POINTER(p, v) \
 	__atomic_store_n(&(p), v, __ATOMIC_RELAXED)
 
+#define rcu_access_pointer(p)	__atomic_load_n(&(p), __ATOMIC_RELAXED)
+#define RCU_INITIALIZER(v)	(v)
+#define unrcu_pointer(p)	((void)(p))
+
 /* A pointer is only as good as the section it was read in. */
 #define rcu_dereference(p) ({ \
 	__typeof__(p) rcu_p; \
