@@ -112,6 +112,8 @@ int odp_region_flush_persistent(struct odp_region *region, u64 va, u64 len);
 int odp_region_prefetch(struct odp_region *region, u64 va, u64 len,
 			unsigned int flags);
 u64 odp_generation(void);
+u64 odp_region_ready_bytes(struct odp_region *region, u64 va, u64 len,
+			   bool write);
 bool odp_region_ready(struct odp_region *region, u64 va, u64 len, bool write);
 int odp_region_request(struct odp_region *region, u64 va, u64 len, bool write,
 		       const struct odp_notify *notify);

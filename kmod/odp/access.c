@@ -462,6 +462,31 @@ enum odp_region_stat odp_access_cause(struct odp_region *region,
 }
 
 /**
+ * odp_region_ready_bytes - how far could an access go without waiting?
+ * @region: the region
+ * @va: first user virtual address
+ * @len: bytes to look at; what is outside of the region is left out
+ * @write: for writing
+ *
+ * A hint, as odp_region_ready() is one.
+ *
+ * Context: any.
+ * Return: how many bytes from @va on are translated with the rights asked for;
+ * at most @len.
+ */
+u64 odp_region_ready_bytes(struct odp_region *region, u64 va, u64 len,
+			   bool write)
+{
+	u64 end = region->start + region->length, at;
+
+	if (va < region->start || va >= end || (write && !region->writable))
+		return 0;
+	at = odp_first_missing(region, va, min(len, end - va), odp_need(write));
+	return at > va ? at - va : 0;
+}
+EXPORT_SYMBOL_GPL(odp_region_ready_bytes);
+
+/**
  * odp_region_ready - would an access have to wait?
  * @region: the region
  * @va: first user virtual address
@@ -477,7 +502,7 @@ enum odp_region_stat odp_access_cause(struct odp_region *region,
 bool odp_region_ready(struct odp_region *region, u64 va, u64 len, bool write)
 {
 	return !odp_check(region, va, len, write) &&
-	       odp_first_missing(region, va, len, odp_need(write)) >= va + len;
+	       odp_region_ready_bytes(region, va, len, write) == len;
 }
 EXPORT_SYMBOL_GPL(odp_region_ready);
 

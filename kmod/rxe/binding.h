@@ -62,6 +62,7 @@ enum rxe_odp_who {
 struct rxe_odp_access {
 	u32			key;
 	u64			iova;
+	u64			base;		/* of a zero-based window, else 0 */
 	u32			len;		/* now */
 	u64			more;		/* in all, of the message, from here */
 	bool			write;
@@ -96,6 +97,7 @@ struct rxe_odp_qp {
 	bool			parked;		/* the request at the head waits */
 	bool			nak;		/* it has for long enough */
 	u32			parked_psn;
+	u32			ahead_psn;	/* of the last read asked ahead for */
 	struct timer_list	timer;		/* of a parked request */
 	bool			held;		/* recv is from the shared queue */
 	struct {

@@ -48,42 +48,44 @@ void rxe_odp_drop_all(struct rxe_qp *qp, struct sk_buff_head *queue)
 		rxe_odp_drop(qp, skb);
 }
 
-/*
- * The region that @rkey opens to the peer of @qp, with a reference; @iova
- * becomes the region's own for the window's.  @len 0: bounds do not matter.
- */
-static struct rxe_mr *rxe_odp_remote_mr(struct rxe_qp *qp, int access, u32 rkey,
-					u64 *iova, u32 len)
-{
-	struct rxe_mr *mr = NULL;
-	struct rxe_mw *mw;
-
-	if (!rkey_is_mw(rkey))
-		return lookup_mr(qp->pd, access, rkey, RXE_LOOKUP_REMOTE);
-
-	mw = rxe_lookup_mw(qp, access, rkey);
-	if (!mw)
-		return NULL;
-	/* The window holds its region, and lets it go under this lock. */
-	spin_lock_bh(&mw->lock);
-	if (mw->mr && (!len || rxe_odp_in_window(mw, *iova, len))) {
-		mr = mw->mr;
-		if (!rxe_get(mr))
-			mr = NULL;
-		if (len && (mw->access & IB_ZERO_BASED))
-			*iova += mw->addr;
-	}
-	spin_unlock_bh(&mw->lock);
-	rxe_put(mw);
-	return mr;
-}
-
 /* What a request by key touches, and what rights and bounds that takes. */
 struct rxe_odp_target {
 	struct rxe_odp_access	at;
 	u32			bounds;	/* to be held against a window's, or 0 */
 	int			access;
 };
+
+/*
+ * The region that the key of @t opens to the peer of @qp, with a reference; a
+ * window's bounds are held against the request's, and its base is found.
+ */
+static struct rxe_mr *rxe_odp_remote_mr(struct rxe_qp *qp,
+					struct rxe_odp_target *t)
+{
+	struct rxe_mr *mr = NULL;
+	struct rxe_mw *mw;
+
+	if (!rkey_is_mw(t->at.key))
+		return lookup_mr(qp->pd, t->access, t->at.key,
+				 RXE_LOOKUP_REMOTE);
+
+	mw = rxe_lookup_mw(qp, t->access, t->at.key);
+	if (!mw)
+		return NULL;
+	/* The window holds its region, and lets it go under this lock. */
+	spin_lock_bh(&mw->lock);
+	if (mw->mr && (!t->bounds ||
+		       rxe_odp_in_window(mw, t->at.iova, t->bounds))) {
+		mr = mw->mr;
+		if (!rxe_get(mr))
+			mr = NULL;
+		if (t->bounds && (mw->access & IB_ZERO_BASED))
+			t->at.base = mw->addr;
+	}
+	spin_unlock_bh(&mw->lock);
+	rxe_put(mw);
+	return mr;
+}
 
 /* A write, read, atomic or atomic write that is not under way yet. */
 static bool rxe_odp_target_new(struct rxe_qp *qp, struct rxe_pkt_info *pkt,
@@ -109,6 +111,7 @@ static bool rxe_odp_target_new(struct rxe_qp *qp, struct rxe_pkt_info *pkt,
 	} else {
 		return false;
 	}
+	t->at.base = 0;
 	t->at.len = min3(len, t->bounds, (u32)qp->mtu);
 	t->at.more = t->bounds;
 	t->at.write = t->access != IB_ACCESS_REMOTE_READ;
@@ -144,8 +147,7 @@ static bool rxe_odp_wait_for_target(struct rxe_qp *qp,
 	if (rxe_odp_still_ready(qp, RXE_ODP_RESPONDER, t->at.key, t->at.iova,
 				t->at.len, t->at.write))
 		return false;
-	mr = rxe_odp_remote_mr(qp, t->access, t->at.key, &t->at.iova,
-			       t->bounds);
+	mr = rxe_odp_remote_mr(qp, t);
 	if (!mr)
 		return false;
 	waits = rxe_odp_wait_for(qp, RXE_ODP_RESPONDER, mr, &t->at);
@@ -451,6 +453,8 @@ void rxe_odp_init_qp(struct rxe_odp_qp *oqp)
 	unsigned int i;
 
 	timer_setup(&oqp->timer, rxe_odp_timer, 0);
+	/* No packet has this number. */
+	oqp->ahead_psn = U32_MAX;
 	/* What a queue pair of the past is told must not fit. */
 	for (i = 0; i < RXE_ODP_WHO_NR; i++) {
 		oqp->wait[i].first = get_random_u32();

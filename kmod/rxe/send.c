@@ -33,12 +33,20 @@ static const struct rxe_send_wqe *rxe_odp_next_wqe(struct rxe_qp *qp)
 	return queue_addr_from_index(q, qp->req.wqe_index);
 }
 
-/* Fault ahead where the answer to a read will go.  Nobody waits for that yet. */
+/*
+ * Fault ahead where the answer to a read will go.  Nobody waits for that yet.
+ * The read may be looked at many times before it is sent: it has a number then.
+ */
 static void rxe_odp_read_ahead(struct rxe_qp *qp,
 			       const struct rxe_send_wqe *wqe)
 {
-	struct rxe_odp_place at = rxe_odp_place_of(&wqe->dma);
+	struct rxe_odp_qp *oqp = to_odp_qp(qp);
+	struct rxe_odp_place at;
 
+	if (oqp->ahead_psn == qp->req.psn)
+		return;
+	oqp->ahead_psn = qp->req.psn;
+	at = rxe_odp_place_of(&wqe->dma);
 	if (READ_ONCE(wqe->dma.resid) > qp->mtu)
 		rxe_odp_list_ahead(qp, RXE_ODP_COMPLETER, &at, qp->sq.max_sge,
 				   IB_ACCESS_LOCAL_WRITE);

@@ -54,8 +54,8 @@ bool rxe_odp_in_use(void)
 /* Less than this is not worth a second request. */
 #define RXE_ODP_AHEAD_MIN	SZ_16K
 
-/* So much of a message is looked at in one go. */
-#define RXE_ODP_LOOK		SZ_64K
+/* So much memory is looked at in one go: what comes next lies there, often. */
+#define RXE_ODP_LOOK		SZ_256K
 
 /* What the engine carries for us: queue pair, purpose, ticket. */
 #define RXE_ODP_TICKET	GENMASK(29, 0)
@@ -156,19 +156,16 @@ static bool rxe_odp_request(struct rxe_qp *qp, enum rxe_odp_who who,
 	return false;
 }
 
-/* Is it there?  Then remember that, and of the rest of the message if that is. */
+/* Is it there?  Then remember that, and how much there is behind it. */
 static bool rxe_odp_look(struct rxe_odp_wait *wait, struct odp_region *region,
 			 const struct rxe_odp_access *at, u64 va)
 {
 	u64 generation = odp_generation();
-	u64 more = min_t(u64, at->more, RXE_ODP_LOOK);
-	u64 len = at->len;
+	u64 len = max_t(u64, at->len, RXE_ODP_LOOK);
 
-	if (!odp_region_ready(region, va, len, at->write))
+	len = odp_region_ready_bytes(region, va, len, at->write);
+	if (len < at->len)
 		return false;
-	if (more > len && odp_region_ready(region, va + len, more - len,
-					   at->write))
-		len = more;
 	wait->ready = (struct rxe_odp_ready) {
 		.key = at->key,
 		.from = at->iova,
@@ -200,7 +197,7 @@ bool rxe_odp_wait_for(struct rxe_qp *qp, enum rxe_odp_who who,
 		};
 		return false;
 	}
-	va = rxe_odp_va(mr, at->iova);
+	va = rxe_odp_va(mr, at->base + at->iova);
 	if (rxe_odp_look(wait, region, at, va)) {
 		if (unlikely(wait->ahead - va <= RXE_ODP_AHEAD_LEFT))
 			rxe_odp_ahead(wait, region, va, at->more, at->write);

@@ -446,6 +446,12 @@ START_TEST(a_request_is_told_of)
 	ck_assert_uint_eq(told.arg, 1234567890123);
 	ck_assert_int_eq(told.ret, 0);
 	ck_assert(odp_region_ready(region, ARENA, 2 * PAGE_SIZE, true));
+	ck_assert_uint_eq(odp_region_ready_bytes(region, ARENA + 5, MIB, true),
+			  2 * PAGE_SIZE - 5);
+	ck_assert_uint_eq(odp_region_ready_bytes(region, ARENA, 100, true),
+			  100);
+	ck_assert_uint_eq(odp_region_ready_bytes(region, ARENA - 1, 100, true),
+			  0);
 	ck_assert(odp_region_ready(region, ARENA + 5, 0, false));
 	/* What is there needs no telling. */
 	ck_assert_int_eq(request(region, ARENA, PAGE_SIZE, &told), 0);

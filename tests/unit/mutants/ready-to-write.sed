@@ -3,4 +3,4 @@
 # file: access.c
 # caught-by: unit
 # report: ready_is_ready
-s/(bool odp_region_ready.*odp_need\()write\)/\1false)/
+s/(u64 odp_region_ready_bytes.*odp_need\()write\)/\1false)/
