@@ -103,3 +103,19 @@ find_kernel() {
 		;;
 	esac
 }
+
+# The host's own idea of where Debian packages come from.
+mirror() {
+	local uri=${ODPREG_MIRROR:-}
+	if [[ -z $uri ]]; then
+		uri=$(apt-get indextargets --format '$(ORIGIN) $(COMPONENT) $(SUITE) $(REPO_URI)' 'Identifier: Packages' |
+			awk '$1 == "Debian" && $2 == "main" && $3 !~ /security/ && $NF !~ /security/ { print $NF; exit }')
+	fi
+	[[ -n $uri ]] || die "apt on this machine knows no Debian archive (apt-get indextargets names none): run 'apt-get update', or set ODPREG_MIRROR to the address of one"
+	echo "$uri"
+}
+
+# A proxy that the host's apt is told to use is the way out for ours too.
+apt_options() {
+	apt-config dump | grep -iE '^Acquire::[a-z]+::Proxy[^ ]* "[^"]+";' || true
+}
