@@ -4,7 +4,7 @@
  * asks for. Each test is a process of its own, so each has its own environment. Which provider
  * libibverbs loads is told from outside (tests/interop/test_provider).
  */
-#include <fcntl.h>
+#include <linux/memfd.h>
 #include <sys/resource.h>
 
 #include "rig.h"
@@ -494,24 +494,32 @@ END_TEST
 /* Pieces of 1 GiB, sixteen at a time: the last page of the last piece is there, too. */
 START_TEST(test_prefetch_pieces)
 {
-	const size_t size = (17ul << 30) + RIG_PAGE;
-	int fd = memfd_create("odpreg", MFD_CLOEXEC);
+	const size_t huge = 2 << 20, size = (17ul << 30) + huge;
 	struct rig_mr *mr;
 	uint8_t *mem;
 	size_t i;
+	int fd;
 
 	open_in("native", "sync");
-	/* one and the same 2 MiB of a file, as often as it takes */
-	ck_assert_int_eq(ftruncate(fd, 2 << 20), 0);
-	mem = mmap(NULL, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	/* one and the same huge page, as often as it takes */
+	rig_write_file("/proc/sys/vm/nr_hugepages", "8");
+	fd = memfd_create("odpreg", MFD_CLOEXEC | MFD_HUGETLB);
+	ck_assert_int_eq(ftruncate(fd, (off_t)huge), 0);
+	mem = mmap(NULL, size + huge, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	ck_assert_ptr_ne(mem, MAP_FAILED);
-	for (i = 0; i < size; i += 2 << 20)
-		ck_assert_ptr_ne(mmap(mem + i, i + (2 << 20) > size ? size - i : 2 << 20, PROT_READ,
-				      MAP_SHARED | MAP_FIXED, fd, 0), MAP_FAILED);
+	mem = (uint8_t *)(((uintptr_t)mem + huge - 1) & ~(huge - 1));
+	for (i = 0; i < size; i += huge)
+		ck_assert_msg(mmap(mem + i, huge, PROT_READ, MAP_SHARED | MAP_FIXED, fd, 0) !=
+			      MAP_FAILED, "a huge page: %s", strerror(errno));
 	mr = rig_reg(rig, mem, size, RIG_IOVA_SAME, IBV_ACCESS_REMOTE_READ, true);
-	ck_assert_uint_eq(rig_resident(mem + size - RIG_PAGE, RIG_PAGE), 1);
+	for (i = RIG_PAGE; i <= 2 << 20; i *= 2)
+		ck_assert_uint_eq(rig_resident(mem + size - i, RIG_PAGE), 1);
 	ck_assert_uint_eq(rig_resident(mem + (16ul << 30) - RIG_PAGE, RIG_PAGE), 1);
+	ck_assert_uint_eq(rig_resident(mem, RIG_PAGE), 1);
 	rig_dereg(mr);
+	munmap(mem, size);
+	close(fd);
+	rig_write_file("/proc/sys/vm/nr_hugepages", "0");
 	close_all();
 }
 END_TEST
