@@ -32,24 +32,27 @@ in_newest() {
 
 # Check's own lines of a program, as results of this one, by a prefix.
 tap_check() {
-	local prefix=$1 file=/tmp/provider-check.tap skips=/tmp/provider-check.skips code=0 line name
+	local prefix=$1 file=/tmp/provider-check.tap skips=/tmp/provider-check.skips code=0 ran=no line name
+	local -A skipped=()
 	shift
 	: >"$file"
 	: >"$skips"
 	CK_TAP_LOG_FILE_NAME=$file ODPREG_SKIP_LOG=$skips "$@" || code=$?
 	while IFS= read -r line; do
-		name=$(sed -E 's/^(not )?ok [0-9]+ - [^ ]+\.c:[^:]*:([^: ]*):.*/\2/' <<<"$line")
-		case $line in
-		'not ok '*) tap_fail "${prefix}_$name" "${line#*$name: }" ;;
-		'ok '*)
-			if grep -q "^$name: " "$skips"; then
-				tap_skip "${prefix}_$name" "$(sed -n "s/^$name: //p" "$skips" | head -n 1)"
-			else
-				tap_pass "${prefix}_$name"
-			fi
-			;;
-		esac
+		skipped[${line%%: *}]=${line#*: }
+	done <"$skips"
+	while IFS= read -r line; do
+		[[ $line =~ ^(not\ )?ok\ [0-9]+\ -\ [^\ ]+\.c:[^:]*:([^:\ ]*):\ ?(.*)$ ]] || continue
+		ran=yes
+		name=${BASH_REMATCH[2]}
+		if [[ ${BASH_REMATCH[1]} ]]; then
+			tap_fail "${prefix}_$name" "${BASH_REMATCH[3]}"
+		elif [[ -n ${skipped[$name]+set} ]]; then
+			tap_skip "${prefix}_$name" "${skipped[$name]}"
+		else
+			tap_pass "${prefix}_$name"
+		fi
 	done <"$file"
-	((code == 0 || code == 77)) || grep -q '^not ok' "$file" || tap_fail "$prefix" "exit code $code"
-	grep -q '^\(not \)\?ok' "$file" || tap_fail "$prefix" "ran no test"
+	[[ $ran == yes ]] || tap_fail "$prefix" "ran no test, exit code $code"
+	((code == 0 || code == 77 || tap_failed)) || tap_fail "$prefix" "exit code $code"
 }
