@@ -95,24 +95,33 @@ struct ibv_mr *odpreg_reg_mr(struct ibv_pd *pd, void *addr, size_t length, uint6
 }
 
 #ifdef HAVE_REG_MR_EX
-/* A dma-buf is memory of a device: pinned or not, that is its exporter's business. */
+#define EX_KNOWN	(IBV_REG_MR_MASK_IOVA | IBV_REG_MR_MASK_ADDR | IBV_REG_MR_MASK_FD |	\
+			 IBV_REG_MR_MASK_FD_OFFSET | IBV_REG_MR_MASK_DMAH)
+/* Whether a dma-buf is pinned is its exporter's business. */
+#define EX_DEVICE	(IBV_REG_MR_MASK_FD | IBV_REG_MR_MASK_FD_OFFSET | IBV_REG_MR_MASK_DMAH)
+
 struct ibv_mr *odpreg_reg_mr_ex(struct ibv_pd *pd, struct ibv_mr_init_attr *attr)
 {
-	bool dmabuf = attr->comp_mask & IBV_REG_MR_MASK_FD;
-	struct ibv_mr_init_attr ours = *attr;
+	uint64_t iova = attr->comp_mask & IBV_REG_MR_MASK_IOVA ? attr->iova : (uintptr_t)attr->addr;
 	struct odpreg_mr *mr;
 	int ret;
 
+	if (attr->comp_mask & ~(uint64_t)EX_KNOWN) {
+		errno = EOPNOTSUPP;
+		return NULL;
+	}
+	/* by the command that every kernel has */
+	if ((attr->comp_mask & (EX_DEVICE | IBV_REG_MR_MASK_ADDR)) == IBV_REG_MR_MASK_ADDR)
+		return odpreg_reg_mr(pd, attr->addr, attr->length, iova, attr->access);
 	if (refused(pd->context, attr->access))
 		return NULL;
 	mr = calloc(1, sizeof(*mr));
 	if (!mr)
 		return NULL;
-	mr->access = dmabuf ? attr->access : told(attr->access, attr->addr, attr->length);
-	mr->iova = attr->comp_mask & IBV_REG_MR_MASK_IOVA ? attr->iova : (uintptr_t)attr->addr;
-	ours.access = mr->access;
-	ret = ibv_cmd_reg_mr_ex(pd, &mr->vmr, &ours);
-	return registered(pd, mr, dmabuf ? NULL : attr->addr, attr->length, attr->access, ret);
+	mr->access = attr->access;
+	mr->iova = iova;
+	ret = ibv_cmd_reg_mr_ex(pd, &mr->vmr, attr);
+	return registered(pd, mr, NULL, attr->length, attr->access, ret);
 }
 #endif
 

@@ -242,6 +242,27 @@ static struct ibv_mr *reg_ex(void *addr, uint64_t iova, int access)
 
 	return ibv_reg_mr_ex(rig->pd, &attr);
 }
+
+/* What rxe cannot do is an error as without our provider, and leaves nothing behind. */
+static void not_for_us(void)
+{
+	struct ibv_mr_init_attr dmabuf = {
+		.length = LEN, .access = RIG_RW, .fd = memfd_create("no dma-buf", MFD_CLOEXEC), .iova = RIG_PAGE,
+		.comp_mask = IBV_REG_MR_MASK_FD | IBV_REG_MR_MASK_FD_OFFSET | IBV_REG_MR_MASK_IOVA,
+	};
+	struct ibv_mr_init_attr unknown = {
+		.length = LEN, .access = RIG_RW, .addr = b,
+		.comp_mask = IBV_REG_MR_MASK_ADDR | 1ull << 62,
+	};
+
+	errno = 0;
+	ck_assert_ptr_null(ibv_reg_mr_ex(rig->pd, &dmabuf));
+	ck_assert_int_ne(errno, 0);
+	close(dmabuf.fd);
+	errno = 0;
+	ck_assert_ptr_null(ibv_reg_mr_ex(rig->pd, &unknown));
+	ck_assert_int_eq(errno, EOPNOTSUPP);
+}
 #endif
 
 /* _i: the mode. */
@@ -268,6 +289,7 @@ START_TEST(test_reg_mr_ex)
 	moves(ma, &mr, b);
 	ck_assert_int_eq(ibv_dereg_mr(mr.mr), 0);
 	rig_dereg(ma);
+	not_for_us();
 	close_all();
 #else
 	RIG_SKIP("this libibverbs has no ibv_reg_mr_ex");
