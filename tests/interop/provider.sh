@@ -21,8 +21,8 @@ mount_newest() {
 }
 
 umount_newest() {
-	umount -R "$newest_root/root" 2>/dev/null
-	rm -rf "$newest_root"
+	# what is bound there is not to be removed with it
+	umount -R "$newest_root/root" && rm -rf --one-file-system "$newest_root"
 }
 
 # in_newest COMMAND...: there
