@@ -165,36 +165,26 @@ static const struct bench_program program = {
 
 static void set_up(unsigned int most, size_t len)
 {
-	enum bench_memory memory;
 	unsigned int i;
 
 	from = bench_map(len, false);
 	to = bench_map(len, false);
 	memset(from, 1, len);
 	memset(to, 2, len);
-	for (memory = MEM_PINNED; memory < MEM_KINDS; memory++) {
-		if (!bench_has(memory))
-			continue;
-		from_mr[memory] = bench_reg(from, len, memory);
-		to_mr[memory] = bench_reg(to, len, memory);
-	}
+	bench_reg_kinds(from, len, from_mr);
+	bench_reg_kinds(to, len, to_mr);
 	for (i = 0; i < most; i++)
 		bench_connect(&pairs[i], (unsigned int)largest(&depths));
 }
 
 static void tear_down(unsigned int most)
 {
-	enum bench_memory memory;
 	unsigned int i;
 
 	for (i = 0; i < most; i++)
 		bench_disconnect(&pairs[i]);
-	for (memory = MEM_PINNED; memory < MEM_KINDS; memory++) {
-		if (!bench_has(memory))
-			continue;
-		bench_dereg(from_mr[memory]);
-		bench_dereg(to_mr[memory]);
-	}
+	bench_dereg_kinds(from_mr);
+	bench_dereg_kinds(to_mr);
 }
 
 int main(int argc, char **argv)

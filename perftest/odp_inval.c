@@ -19,6 +19,7 @@ enum call { MUNMAP, DONTNEED, CALLS };
 enum where { BESIDE, INSIDE, SPARSE, WHERES };
 
 #define TARGETS		64u		/* pages that are taken in turn */
+#define APART		(128ul << 20)
 #define TRAFFIC_AREA	(4ul << 20)
 #define TRAFFIC_SIZE	(64ul << 10)
 #define MAX_REGIONS	64
@@ -73,14 +74,19 @@ struct stage {
 	atomic_bool stop;
 };
 
-/* The device writes a few bytes to the page through each region. */
+/*
+ * The device writes a few bytes to the page through each region. Without regions it writes as many
+ * times to pinned memory: who has slept and woken up is not as it was before.
+ */
 static void touch_by_device(struct stage *s, void *page)
 {
+	bool none = s->shot->memory == MEM_NONE;
 	struct bench_flow f;
 	unsigned int i;
 
 	for (i = 0; i < s->shot->regions; i++) {
-		bench_flow_init(&f, &s->pair, VERB_WRITE, s->source, s->source_mr, page, s->mr[i]);
+		bench_flow_init(&f, &s->pair, VERB_WRITE, s->source, s->source_mr,
+				none ? s->source + PAGE : page, none ? s->source_mr : s->mr[i]);
 		f.size = 8;
 		bench_one(&f);
 	}
@@ -120,7 +126,8 @@ static void set_stage(struct stage *s, const struct shot *shot)
 
 	*s = (struct stage){ .shot = shot };
 	s->area = bench_map(shot->length, false);
-	s->beside = bench_map(HUGE, false);
+	/* far from it: the next mapping would be merged with the region's */
+	s->beside = (char *)bench_map(2 * APART, false) + APART;
 	s->source = bench_map(TRAFFIC_SIZE, false);
 	memset(s->source, 5, TRAFFIC_SIZE);
 	if (bench.ctx) {
@@ -184,7 +191,7 @@ static void strike_pages(struct stage *s, double *out)
 							   s->area + (1ul << 20);
 		page += i % TARGETS * PAGE;
 		*(volatile char *)page = 1;
-		if (shot->where == INSIDE && shot->memory != MEM_NONE)
+		if (shot->where == INSIDE)
 			touch_by_device(s, page);
 		out[i] = take(shot->call, page, PAGE);
 	}
@@ -258,7 +265,9 @@ static void measure(struct shot *shot)
 		bench_note(label, bench_memory_name[shot->memory], x, "registration fails: %s",
 			   strerror((int)error));
 	} else {
-		bench_fork(in_process, shot, v, shot->n, shot->memory != MEM_NONE || traffic);
+		bench_fork(in_process, shot, v, shot->n,
+			   shot->memory != MEM_NONE ||
+			   shot->where == INSIDE || traffic);
 		bench_add_latency(label, bench_memory_name[shot->memory], x, v, shot->n);
 		if (cdf)
 			add_cdf(label, bench_memory_name[shot->memory], v, shot->n);

@@ -76,7 +76,6 @@ static const struct bench_program program = {
 
 int main(int argc, char **argv)
 {
-	enum bench_memory memory;
 	unsigned int verb;
 	uint64_t rep;
 
@@ -86,24 +85,16 @@ int main(int argc, char **argv)
 	to = bench_map(LEN, false);
 	memset(from, 1, LEN);
 	memset(to, 2, LEN);
-	for (memory = MEM_PINNED; memory < MEM_KINDS; memory++) {
-		if (!bench_has(memory))
-			continue;
-		from_mr[memory] = bench_reg(from, LEN, memory);
-		to_mr[memory] = bench_reg(to, LEN, memory);
-	}
+	bench_reg_kinds(from, LEN, from_mr);
+	bench_reg_kinds(to, LEN, to_mr);
 	bench_connect(&pair, 4);
 	for (rep = 0; rep < bench.reps; rep++)
 		for (verb = 0; verb < VERBS; verb++)
 			if (verbs & 1u << verb)
 				measure_verb((enum bench_verb)verb);
 	bench_disconnect(&pair);
-	for (memory = MEM_PINNED; memory < MEM_KINDS; memory++) {
-		if (!bench_has(memory))
-			continue;
-		bench_dereg(from_mr[memory]);
-		bench_dereg(to_mr[memory]);
-	}
+	bench_dereg_kinds(from_mr);
+	bench_dereg_kinds(to_mr);
 	bench_close();
 	return bench_finish();
 }

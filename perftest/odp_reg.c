@@ -10,6 +10,7 @@
 #include "bench.h"
 
 #define HOLD_MEMORY	(64l << 20)	/* enough of a difference; more regions are not needed */
+#define HOLD_PINNED	(2ul << 30)	/* bytes pinned in all: that takes long */
 
 static struct bench_list lengths = {
 	7, { 1ul << 20, 16ul << 20, 64ul << 20, 512ul << 20, 4ul << 30, 64ul << 30, 1ul << 40 }
@@ -59,15 +60,17 @@ static void measure_memory(void *area, size_t len, enum bench_memory memory, dou
 {
 	struct ibv_mr **mr = calloc(hold, sizeof(*mr));
 	int64_t before, rss, slab, used = 0;
-	uint64_t i, n = 0;
+	uint64_t i, n = 0, most = hold;
 
+	if (memory == MEM_PINNED && most > HOLD_PINNED / len)
+		most = HOLD_PINNED / len ? HOLD_PINNED / len : 1;
 	if (!mr)
 		bench_die("out of memory");
 	memset(mr, 1, hold * sizeof(*mr));
 	before = bench_meminfo("MemFree");
 	slab = bench_meminfo("Slab");
 	rss = bench_rss();
-	while (n < hold && used < HOLD_MEMORY) {
+	while (n < most && used < HOLD_MEMORY) {
 		mr[n] = bench_try_reg(area, len, memory);
 		if (!mr[n])
 			break;

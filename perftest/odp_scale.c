@@ -69,11 +69,17 @@ static struct bench_pair pairs[MAX_PAIRS];
 static char *source;
 static struct ibv_mr *source_mr;
 
-static int64_t counter(unsigned int i)
+/* What is read is kept by the kernel for 10 ms, and given out again meanwhile. */
+static void read_counters(int64_t *value)
 {
-	int64_t v = bench_counter(counters[i].name[0]);
+	unsigned int i;
 
-	return v < 0 && counters[i].name[1] ? bench_counter(counters[i].name[1]) : v;
+	usleep(20000);
+	for (i = 0; i < ARRAY_SIZE(counters); i++) {
+		value[i] = bench_counter(counters[i].name[0]);
+		if (value[i] < 0 && counters[i].name[1])
+			value[i] = bench_counter(counters[i].name[1]);
+	}
 }
 
 /* ------------------------------------------------------------------ share */
@@ -128,8 +134,7 @@ static void share(enum bench_verb verb, enum bench_memory memory, unsigned int n
 	bench_add(label, name, n, "rate", "MB/s", one);
 	snprintf(label, sizeof(label), "%s own regions", bench_verb_name[verb]);
 	bench_add(label, name, n, "rate", "MB/s", own);
-	snprintf(label, sizeof(label), "%s shared", bench_verb_name[verb]);
-	bench_add(label, name, n, "one:own", "ratio", one / own);
+	bench_add("one region to own regions", name, n, bench_verb_name[verb], "ratio", one / own);
 }
 
 /* ------------------------------------------------------------------ fault */
@@ -189,7 +194,7 @@ static void end_handler(struct handler *h)
 
 static void fault(enum bench_memory memory, unsigned int n)
 {
-	int64_t before[ARRAY_SIZE(counters)];
+	int64_t before[ARRAY_SIZE(counters)], after[ARRAY_SIZE(counters)];
 	struct bench_flow flow[MAX_PAIRS];
 	size_t len = n * FAULT_SPAN;
 	double cold, warm, touched = (double)(n * fault_pages * PAGE);
@@ -209,13 +214,13 @@ static void fault(enum bench_memory memory, unsigned int n)
 		flow[i].depth = 8;
 		flow[i].count = fault_pages;
 	}
-	for (i = 0; i < ARRAY_SIZE(counters); i++)
-		before[i] = counter(i);
+	read_counters(before);
 	cold = bench_run(flow, n);
+	read_counters(after);
 	for (i = 0; i < ARRAY_SIZE(counters); i++)
 		if (before[i] >= 0)
 			bench_add("fault", name, n, counters[i].metric, "each",
-				  (double)(counter(i) - before[i]));
+				  (double)(after[i] - before[i]));
 	warm = bench_run(flow, n);
 	bench_add("fault", name, n, "cold", "MB/s", touched / cold / 1e6);
 	bench_add("fault", name, n, "warm", "MB/s", touched / warm / 1e6);

@@ -139,7 +139,7 @@ void bench_print(FILE *out);
 double bench_quantile(const double *sorted, size_t n, double q);
 void bench_sort(double *v, size_t n);
 double bench_median(double *v, size_t n);	/* sorts v */
-/* p50, p90, p99 and max of samples (seconds, get sorted) as values in microseconds. */
+/* Mean, p50, p90, p99 and max of samples (seconds, get sorted) as values in microseconds. */
 void bench_add_latency(const char *what, const char *memory, double x, double *v, size_t n);
 
 double bench_now(void);		/* seconds, monotonic */
@@ -156,6 +156,9 @@ void bench_unmap(void *addr, size_t len);
 struct ibv_mr *bench_try_reg(void *addr, size_t len, enum bench_memory memory);
 struct ibv_mr *bench_reg(void *addr, size_t len, enum bench_memory memory);
 void bench_dereg(struct ibv_mr *mr);
+/* By each kind of memory that is measured: mr[MEM_KINDS]. */
+void bench_reg_kinds(void *addr, size_t len, struct ibv_mr **mr);
+void bench_dereg_kinds(struct ibv_mr **mr);
 /* Also where the provider has no ibv_advise_mr and the kernel has. 0 or an errno. */
 int bench_prefetch(struct ibv_mr *mr, void *addr, size_t len, bool write);
 
@@ -211,5 +214,7 @@ double bench_one(struct bench_flow *flow);
  * numbers that it leaves in out.
  */
 void bench_fork(void (*fn)(void *arg, double *out), void *arg, double *out, size_t n, bool with);
+/* Of lib/ alone: what has been measured is the parent's to print. */
+void bench_is_child(void);
 
 #endif

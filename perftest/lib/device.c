@@ -9,8 +9,6 @@
 
 _Thread_local struct bench_queues bench_queues;
 
-void bench_is_child(void);
-
 static void open_device(void)
 {
 	struct ibv_device **list;

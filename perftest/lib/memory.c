@@ -68,6 +68,24 @@ void bench_dereg(struct ibv_mr *mr)
 		bench_die("cannot deregister: %s", strerror(errno));
 }
 
+void bench_reg_kinds(void *addr, size_t len, struct ibv_mr **mr)
+{
+	enum bench_memory memory;
+
+	for (memory = MEM_PINNED; memory < MEM_KINDS; memory++)
+		if (bench_has(memory))
+			mr[memory] = bench_reg(addr, len, memory);
+}
+
+void bench_dereg_kinds(struct ibv_mr **mr)
+{
+	enum bench_memory memory;
+
+	for (memory = MEM_PINNED; memory < MEM_KINDS; memory++)
+		if (bench_has(memory))
+			bench_dereg(mr[memory]);
+}
+
 /*
  * The command itself, for providers of rdma-core that do not hand it on (rxe's, up to 56). The
  * kernel refuses it if the device is not one of rxe's.

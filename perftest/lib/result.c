@@ -22,8 +22,6 @@ static struct series *all;
 static size_t nseries;
 static bool in_child;
 
-void bench_is_child(void);
-
 void bench_is_child(void)
 {
 	in_child = true;
@@ -143,7 +141,13 @@ void bench_note(const char *what, const char *memory, double x, const char *fmt,
 
 void bench_add_latency(const char *what, const char *memory, double x, double *v, size_t n)
 {
+	double sum = 0;
+	size_t i;
+
+	for (i = 0; i < n; i++)
+		sum += v[i];
 	bench_sort(v, n);
+	bench_add(what, memory, x, "mean", "us", sum / (double)n * 1e6);
 	bench_add(what, memory, x, "p50", "us", bench_quantile(v, n, 0.5) * 1e6);
 	bench_add(what, memory, x, "p90", "us", bench_quantile(v, n, 0.9) * 1e6);
 	bench_add(what, memory, x, "p99", "us", bench_quantile(v, n, 0.99) * 1e6);

@@ -56,8 +56,17 @@ unload() {
 	done
 }
 
+# load [FILE]: whatever modprobe chooses, or the driver in that file.
 load() {
-	modprobe rdma_rxe || return 1
+	local needed
+	if (($#)); then
+		for needed in $(modinfo -F depends "$1" | tr , ' '); do
+			modprobe "$needed" || return 1
+		done
+		insmod "$1" || return 1
+	else
+		modprobe rdma_rxe || return 1
+	fi
 	rdma link add "$device" type rxe netdev "$netdev" || return 1
 	local tries=50
 	until [[ -c /dev/infiniband/uverbs0 ]] && gid_index >/dev/null 2>&1; do
