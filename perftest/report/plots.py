@@ -167,11 +167,12 @@ def warm(values, directory, run, title):
     if not labels:
         return None
     plot.say("set xtics (%s) rotate by -35" % ", ".join("'%s %s' %d" % (w, size(x), i) for i, (w, x) in enumerate(labels)))
-    lowest = min([0.93] + [r.median for points in found.values() for _, _, r in points])
-    plot.say("set xrange [-0.6:%g]\nset yrange [%g:1.08]\nset ylabel '%s'" % (len(labels) - 0.4, lowest - 0.03, title.split(": ", 1)[1]))
+    medians = [r.median for points in found.values() for _, _, r in points]
+    plot.say("set xrange [-0.6:%g]\nset yrange [%g:%g]\nset ylabel '%s'" % (
+        len(labels) - 0.4, min([0.93] + medians) - 0.03, max([1.04] + medians) + 0.03, title.split(": ", 1)[1]))
     plot.say("set arrow from graph 0,first 0.98 to graph 1,first 0.98 nohead lc rgb '%s' dt 2 lw 1.5" % RED)
     plot.say("set arrow from graph 0,first 1 to graph 1,first 1 nohead lc rgb '#888888' lw 1")
-    plot.say("set label 'target 0.98' at graph 0.01,first 0.98 offset 0,-0.6 font ',11' textcolor rgb '%s'" % RED)
+    plot.say("set label 'target 0.98' at graph 1,first 0.98 right offset 0,-0.6 font ',11' textcolor rgb '%s'" % RED)
     for k, (name, colour, point, _, _) in enumerate(series):
         rows = [(labels.index((w, x)) + (k - 1) * 0.18, r.median, r.low, r.high) for w, x, r in found[name]]
         plot.curve(rows, "using 1:2:3:4 with yerrorbars lc rgb '%s' pt %d ps 0.9 lw 1.6" % (colour, point), name)
