@@ -37,16 +37,6 @@ static void unlist(struct region *r)
 	r->listed = false;
 }
 
-/* A region that contains it takes its place in the set. */
-static void replaced(void *value, void *arg)
-{
-	struct region *r = value;
-
-	(void)arg;
-	region_kill(r);
-	r->listed = false;
-}
-
 static void account(struct odpreg_domain *d, struct region *r, bool in)
 {
 	uint64_t bytes = r->kind == ODPREG_CACHED ? r->end - r->start : 0;
@@ -72,6 +62,16 @@ static void collect(struct region *r, void *arg)
 	r->leaving = true;
 	r->next = h->list;
 	h->list = r;
+}
+
+/* A region that contains it takes its place in the set. */
+static void replaced(void *value, void *arg)
+{
+	struct region *r = value;
+
+	region_kill(r);
+	r->listed = false;
+	collect(r, arg);
 }
 
 /* ------------------------------------------------------------------ dropping */
@@ -345,7 +345,7 @@ static struct region *enter(struct reg_request *q, struct interval_set *set,
 	r = take(q, kind, start, end);
 	if (!r)
 		return NULL;
-	interval_insert(set, start, end, r, replaced, NULL);
+	interval_insert(set, start, end, r, replaced, over);
 	r->listed = true;
 	account(d, r, true);
 	return r;

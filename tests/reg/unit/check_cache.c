@@ -293,6 +293,15 @@ START_TEST(larger_takes_the_place_of_smaller)
 	put(&small);
 	put(&large);
 	close_domain();
+	/* One that nobody uses goes at once. */
+	open_domain(true, false, NULL);
+	small = get(a + PAGE, 8, ALL, ODPREG_EXPLICIT, ODPREG_WHY_NO_IMPLICIT);
+	put(&small);
+	large = get(a, 8 * PAGE, ALL, ODPREG_EXPLICIT, ODPREG_WHY_NO_IMPLICIT);
+	ck_assert_int_eq(fake.alive, 1);
+	ck_assert_uint_eq(stats().regions, 1);
+	put(&large);
+	close_domain();
 	munmap(a, 8 * PAGE);
 }
 END_TEST

@@ -512,6 +512,43 @@ START_TEST(fork_changes_nothing_for_the_parent)
 }
 END_TEST
 
+/* The parent's watch tells the child nothing: it has one of its own. */
+static int child_with_a_watch(void)
+{
+	struct odpreg_mem m;
+	uint64_t is;
+	char *a;
+
+	if (reg_open(&fake.pd, NULL, &fake.ops, &dom))
+		return 1;
+	a = map(NULL, SIZE);
+	fill(a, SIZE);
+	if (odpreg_get(dom, a, SIZE, ALL, &m) || m.kind != ODPREG_CACHED || odpreg_put(dom, &m))
+		return 2;
+	by_unmap_and_map(a);
+	fill(a, SIZE);
+	if (odpreg_get(dom, a, SIZE, ALL, &m) || m.kind != ODPREG_CACHED)
+		return 3;
+	is = fake_holds(&m, (uintptr_t)a);
+	return odpreg_put(dom, &m) || is != *(uint64_t *)a ? 4 : 0;
+}
+
+START_TEST(child_watches_for_itself)
+{
+	int status;
+	pid_t pid;
+
+	if (!begin(ODPREG_CHECK_FULL))
+		return;
+	pid = fork();
+	if (!pid)
+		_exit(child_with_a_watch());
+	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+	ck_assert_msg(WIFEXITED(status) && !WEXITSTATUS(status), "child ended with %#x", status);
+	end();
+}
+END_TEST
+
 Suite *watch_suite(void)
 {
 	Suite *suite = suite_create("watch");
@@ -531,6 +568,7 @@ Suite *watch_suite(void)
 	tcase_add_test(tc, unmapped_memory_is_unpinned_by_itself);
 	tcase_add_test(tc, two_domains_watch_the_same);
 	tcase_add_test(tc, fork_changes_nothing_for_the_parent);
+	tcase_add_test(tc, child_watches_for_itself);
 	suite_add_tcase(suite, tc);
 	return suite;
 }
