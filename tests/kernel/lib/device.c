@@ -136,11 +136,19 @@ void rig_close(struct rig *rig)
 	free(rig);
 }
 
+static bool chosen_implicit;
+
+void rig_set_implicit(bool implicit)
+{
+	chosen_implicit = implicit;
+}
+
 bool rig_by_implicit(void)
 {
 	static const char prefix[] = "test_implicit_";
 
-	return !strncmp(program_invocation_short_name, prefix, sizeof(prefix) - 1);
+	return chosen_implicit ||
+	       !strncmp(program_invocation_short_name, prefix, sizeof(prefix) - 1);
 }
 
 bool rig_has_odp(const struct rig *rig)

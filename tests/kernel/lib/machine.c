@@ -42,7 +42,7 @@ int rig_write_file(const char *path, const char *text)
 	return err;
 }
 
-static bool read_text(const char *path, char *text, size_t size)
+bool rig_read_file(const char *path, char *text, size_t size)
 {
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
 	ssize_t n;
@@ -76,7 +76,7 @@ static int hot_add_zram(void)
 
 	if (access("/sys/class/zram-control", F_OK))
 		run("modprobe zram num_devices=0 >/dev/null 2>&1");
-	if (!read_text("/sys/class/zram-control/hot_add", text, sizeof(text)))
+	if (!rig_read_file("/sys/class/zram-control/hot_add", text, sizeof(text)))
 		return -1;
 	return atoi(text);
 }

@@ -110,9 +110,10 @@ bool rig_has_odp(const struct rig *rig);
 bool rig_has_implicit(const struct rig *rig);
 /*
  * A program by the name of test_implicit_* reaches all its on-demand memory by such regions: what
- * rig_reg() returns names the piece that was asked for.
+ * rig_reg() returns names the piece that was asked for. Others may choose.
  */
 bool rig_by_implicit(void);
+void rig_set_implicit(bool implicit);
 
 struct rig_pair *rig_pair(struct rig *rig, enum ibv_qp_type type);
 struct rig_pair *rig_pair_mtu(struct rig *rig, enum ibv_qp_type type, unsigned int mtu);
@@ -347,6 +348,7 @@ const char *rig_dmesg_new(void);
 void rig_dmesg_clean(void);
 
 int rig_write_file(const char *path, const char *text);	/* 0 or errno */
+bool rig_read_file(const char *path, char *text, size_t size);
 
 /* ------------------------------------------------------------------ running */
 

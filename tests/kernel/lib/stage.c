@@ -8,28 +8,48 @@ static const char *const gauge[] = {
 
 #define GAUGES	((int)(sizeof(gauge) / sizeof(gauge[0])))
 
-bool stage_open(struct stage *s, bool huge)
+static const char *const cause[STAGE_EVENTS] = {
+	"unmap", "clear", "protection_vma", "protection_page", "soft_dirty", "release", "migrate",
+	"exclusive",
+};
+
+void stage_open_over(struct stage *s, struct rig *rig, uint8_t *mem, size_t len, int access,
+		     bool whole)
 {
 	int i;
 
 	memset(s, 0, sizeof(*s));
-	s->rig = rig_open(NULL);
-	if (!rig_has_odp(s->rig))
-		return false;
+	s->rig = rig;
+	s->given = true;
+	s->whole = whole;
+	s->mem = mem;
+	s->len = len;
 	for (i = 0; i < GAUGES; i++)
 		s->baseline[i] = rig_odp_counter(gauge[i]);
 	rig_dmesg_mark();
-	s->pair = rig_pair(s->rig, IBV_QPT_RC);
-	s->other = rig_pair(s->rig, IBV_QPT_RC);
-	s->len = STAGE_LEN;
-	s->huge = huge;
-	s->mem = rig_map(s->len, 2ul << 20, RIG_ANON);
-	madvise(s->mem, s->len, huge ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);
-	rig_fill(s->mem, s->len, 1, 0);
-	s->odp = rig_reg(s->rig, s->mem, s->len, RIG_IOVA_SAME, RIG_RW, true);
+	s->pair = rig_pair(rig, IBV_QPT_RC);
+	s->other = rig_pair(rig, IBV_QPT_RC);
+	s->odp = rig_reg(rig, mem, len, RIG_IOVA_SAME, access, true);
 	s->buf = rig_map(2 * STAGE_WAY, 0, RIG_ANON);
-	s->pinned = rig_reg(s->rig, s->buf, 2 * STAGE_WAY, RIG_IOVA_SAME, RIG_RW, false);
+	s->pinned = rig_reg(rig, s->buf, 2 * STAGE_WAY, RIG_IOVA_SAME, RIG_RW, false);
 	s->nonce = 1000;
+}
+
+bool stage_open(struct stage *s, bool huge)
+{
+	struct rig *rig = rig_open(NULL);
+	uint8_t *mem;
+
+	memset(s, 0, sizeof(*s));
+	s->rig = rig;
+	if (!rig_has_odp(rig))
+		return false;
+	mem = rig_map(STAGE_LEN, 2ul << 20, RIG_ANON);
+	madvise(mem, STAGE_LEN, huge ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);
+	rig_fill(mem, STAGE_LEN, 1, 0);
+	stage_open_over(s, rig, mem, STAGE_LEN, RIG_RW, false);
+	s->given = false;
+	s->huge = huge;
 	return true;
 }
 
@@ -49,8 +69,20 @@ static void expect_gauges(const struct stage *s)
 	}
 }
 
+static bool excused(const struct stage *s, const char *line)
+{
+	if (!s->log)
+		return false;
+	if (!strcmp(s->log, "*"))
+		return !strstr(line, "BUG") && !strstr(line, "WARNING") && !strstr(line, "KASAN") &&
+		       !strstr(line, "blocked for more");
+	return strcasestr(line, s->log);
+}
+
 void stage_close(struct stage *s)
 {
+	const char *line;
+
 	if (s->odp) {
 		rig_unpair(s->pair);
 		rig_unpair(s->other);
@@ -59,8 +91,10 @@ void stage_close(struct stage *s)
 		rig_dereg(s->odp);
 		rig_dereg(s->pinned);
 		expect_gauges(s);
-		rig_dmesg_clean();
-		rig_unmap(s->mem, s->len);
+		while ((line = rig_dmesg_new()))
+			ck_assert_msg(excused(s, line), "kernel log: %s", line);
+		if (!s->given)
+			rig_unmap(s->mem, s->len);
 		rig_unmap(s->buf, 2 * STAGE_WAY);
 	}
 	rig_close(s->rig);
@@ -91,7 +125,17 @@ static void must(struct rig_res res, const char *verb, size_t at, uint32_t len, 
 		      at, rig_status_name(res.status), rig_status_name(res.peer));
 }
 
-void stage_reads(struct stage *s, size_t at, uint32_t len, const char *when)
+/* The whole pages of a piece, at least one and at most four, go one by one. */
+static uint32_t whole_pages(size_t *at, uint32_t len)
+{
+	size_t end = *at + len;
+
+	*at = *at / RIG_PAGE * RIG_PAGE;
+	end = (end + RIG_PAGE - 1) / RIG_PAGE * RIG_PAGE;
+	return (uint32_t)(end - *at > 4 * RIG_PAGE ? 4 : (end - *at) / RIG_PAGE);
+}
+
+static void read_piece(struct stage *s, size_t at, uint32_t len, const char *when)
 {
 	memset(s->buf + STAGE_WAY, 0x5a, len);
 	must(rig_read(s->pair, result(s, len), rig_at(s->odp, at, len)), "read", at, len, when);
@@ -101,12 +145,25 @@ void stage_reads(struct stage *s, size_t at, uint32_t len, const char *when)
 	same(s, at, len, "send", when);
 }
 
+void stage_reads(struct stage *s, size_t at, uint32_t len, const char *when)
+{
+	uint32_t i, pages;
+
+	if (!s->whole) {
+		read_piece(s, at, len, when);
+		return;
+	}
+	pages = whole_pages(&at, len);
+	for (i = 0; i < pages; i++)
+		read_piece(s, at + i * RIG_PAGE, RIG_PAGE, when);
+}
+
 static void arrived(struct stage *s, size_t at, uint32_t len, const char *verb, const char *when)
 {
 	rig_expect(s->mem + at, len, s->nonce, 0, "%s: %s of %u bytes at %#zx", when, verb, len, at);
 }
 
-void stage_writes(struct stage *s, size_t at, uint32_t len, const char *when)
+static void write_piece(struct stage *s, size_t at, uint32_t len, const char *when)
 {
 	struct rig_span operand = rig_at(s->pinned, 0, len);
 	size_t word_at = (at + 7) & ~7ul;
@@ -127,6 +184,19 @@ void stage_writes(struct stage *s, size_t at, uint32_t len, const char *when)
 	ck_assert_msg(after == before + s->nonce, "%s: fetch and add at %#zx", when, word_at);
 	ck_assert_msg(!memcmp(s->buf + STAGE_WAY, &before, 8),
 		      "%s: old value of fetch and add at %#zx", when, word_at);
+}
+
+void stage_writes(struct stage *s, size_t at, uint32_t len, const char *when)
+{
+	uint32_t i, pages;
+
+	if (!s->whole) {
+		write_piece(s, at, len, when);
+		return;
+	}
+	pages = whole_pages(&at, len);
+	for (i = 0; i < pages; i++)
+		write_piece(s, at + i * RIG_PAGE, RIG_PAGE, when);
 }
 
 void stage_works(struct stage *s, size_t at, size_t len, const char *when)
@@ -151,6 +221,12 @@ static void fails(struct stage *s, struct rig_res res, int want, const char *wha
 	     "write by another queue pair", 0, 8, when);
 }
 
+int stage_local_refusal(const struct stage *s, struct rig_res res)
+{
+	return s->whole && res.status == IBV_WC_WR_FLUSH_ERR ? IBV_WC_WR_FLUSH_ERR :
+	       IBV_WC_LOC_PROT_ERR;
+}
+
 void stage_refused(struct stage *s, size_t at, uint32_t len, bool write_only, const char *when)
 {
 	struct rig_span mem = rig_at(s->odp, at, len), operand = rig_at(s->pinned, 0, len);
@@ -161,7 +237,8 @@ void stage_refused(struct stage *s, size_t at, uint32_t len, bool write_only, co
 	      IBV_WC_REM_ACCESS_ERR, "fetch and add", when);
 	if (!write_only) {
 		fails(s, rig_read(s->pair, operand, mem), IBV_WC_REM_ACCESS_ERR, "read", when);
-		fails(s, rig_send(s->pair, mem, operand), IBV_WC_LOC_PROT_ERR, "send", when);
+		res = rig_send(s->pair, mem, operand);
+		fails(s, res, stage_local_refusal(s, res), "send", when);
 	}
 	/*
 	 * A receive buffer that cannot be written: rxe's responder says "local QP operation error"
@@ -199,12 +276,83 @@ void stage_ghost_is_gone(struct stage *s, const char *when)
 	s->ghost = NULL;
 }
 
+/* What the regions of the device count by themselves, as rdma(8) shows it: mlx5 has it, and ours. */
+static int64_t device_counts(void)
+{
+	const char *name = " page_invalidations ";
+	char line[512], *found;
+	int64_t sum = -1;
+	FILE *f = popen("rdma statistic show mr 2>/dev/null", "re");
+
+	if (!f)
+		return -1;
+	while (fgets(line, sizeof(line), f)) {
+		found = strstr(line, name);
+		if (found)
+			sum = (sum < 0 ? 0 : sum) + strtoll(found + strlen(name), NULL, 10);
+	}
+	pclose(f);
+	return sum;
+}
+
+static int64_t invalidations(void)
+{
+	int64_t count = rig_odp_counter("page_invalidations");
+
+	return count < 0 ? device_counts() : count;
+}
+
+static int64_t count_of(int i)
+{
+	char name[64];
+
+	snprintf(name, sizeof(name), "invalidations_%s", cause[i]);
+	return rig_odp_counter(name);
+}
+
 void stage_mark(struct stage *s)
 {
-	s->invalidations = rig_odp_counter("page_invalidations");
+	int i;
+
+	for (i = 0; i < STAGE_EVENTS; i++)
+		s->heard[i] = count_of(i);
+	s->invalidations = invalidations();
 }
 
 bool stage_invalidated(struct stage *s)
 {
-	return s->invalidations < 0 || rig_odp_counter("page_invalidations") > s->invalidations;
+	return s->invalidations < 0 || invalidations() > s->invalidations;
+}
+
+int64_t stage_heard(struct stage *s, const char *causes)
+{
+	char list[96], *name, *rest = list;
+	int64_t sum = 0;
+	int i;
+
+	if (!strcmp(causes, "any") || s->heard[0] < 0)
+		return s->invalidations < 0 ? -1 : invalidations() - s->invalidations;
+	snprintf(list, sizeof(list), "%s", causes);
+	while ((name = strsep(&rest, "|")))
+		for (i = 0; i < STAGE_EVENTS; i++)
+			if (!strcmp(name, cause[i]))
+				sum += count_of(i) - s->heard[i];
+	return sum;
+}
+
+const char *stage_heard_text(struct stage *s)
+{
+	static char text[200];
+	size_t used = 0;
+	int64_t n;
+	int i;
+
+	text[0] = '\0';
+	for (i = 0; i < STAGE_EVENTS; i++) {
+		n = count_of(i) - s->heard[i];
+		if (s->heard[i] >= 0 && n && used < sizeof(text))
+			used += (size_t)snprintf(text + used, sizeof(text) - used, " %s %jd", cause[i],
+						 (intmax_t)n);
+	}
+	return used ? text : " nothing";
 }

@@ -14,6 +14,8 @@ const char *traffic_kind_name(enum traffic_kind kind)
 		[TRAFFIC_LOCAL_READ] = "read, local side",
 		[TRAFFIC_LOCAL_WRITE] = "write, local side",
 		[TRAFFIC_FADD] = "fetch and add", [TRAFFIC_CAS] = "compare and swap",
+		[TRAFFIC_WRITE_IMM] = "write with immediate", [TRAFFIC_ATOMIC_WRITE] = "atomic write",
+		[TRAFFIC_FLUSH] = "flush",
 	};
 
 	return name[kind];
@@ -26,21 +28,20 @@ static void *must(void *p)
 	return p;
 }
 
-struct traffic *traffic_new(struct rig *rig, size_t len, bool huge, uint64_t seed)
+struct traffic *traffic_over(struct rig *rig, struct rig_mr *odp, uint8_t *mem, size_t len,
+			     uint64_t seed)
 {
 	struct traffic *t = must(calloc(1, sizeof(*t)));
 	size_t pages = len / RIG_PAGE;
 
 	t->rig = rig;
+	t->mem = mem;
 	t->len = len;
-	t->huge = huge;
+	t->odp = odp;
+	t->given = true;
 	t->rnd = rig_rand(seed);
 	t->nonce = seed << 32;
 	t->pair = rig_pair(rig, IBV_QPT_RC);
-	t->mem = rig_map(len, huge ? 2ul << 20 : 0, RIG_ANON);
-	madvise(t->mem, len, huge ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);
-	rig_fill(t->mem, len, seed, 0);
-	t->odp = rig_reg(rig, t->mem, len, RIG_IOVA_SAME, RIG_RW, true);
 	t->buf = rig_map(2 * TRAFFIC_MAX, 0, RIG_ANON);
 	memset(t->buf, 0, 2 * TRAFFIC_MAX);
 	t->pinned = rig_reg(rig, t->buf, 2 * TRAFFIC_MAX, RIG_IOVA_SAME, RIG_RW, false);
@@ -53,12 +54,27 @@ struct traffic *traffic_new(struct rig *rig, size_t len, bool huge, uint64_t see
 	return t;
 }
 
+struct traffic *traffic_new(struct rig *rig, size_t len, bool huge, uint64_t seed)
+{
+	uint8_t *mem = rig_map(len, huge ? 2ul << 20 : 0, RIG_ANON);
+	struct traffic *t;
+
+	madvise(mem, len, huge ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);
+	rig_fill(mem, len, seed, 0);
+	t = traffic_over(rig, rig_reg(rig, mem, len, RIG_IOVA_SAME, RIG_RW, true), mem, len, seed);
+	t->huge = huge;
+	t->given = false;
+	return t;
+}
+
 void traffic_free(struct traffic *t)
 {
 	rig_unpair(t->pair);
-	rig_dereg(t->odp);
 	rig_dereg(t->pinned);
-	rig_unmap(t->mem, t->len);
+	if (!t->given) {
+		rig_dereg(t->odp);
+		rig_unmap(t->mem, t->len);
+	}
 	rig_unmap(t->buf, 2 * TRAFFIC_MAX);
 	free(t->model);
 	free(t->model_seq);
@@ -137,7 +153,8 @@ static void resync(struct traffic *t, size_t page, const struct step *s)
 	for (i = 0; i < RIG_PAGE; i++) {
 		uint8_t have = copy[i], old = t->model[base + i];
 
-		if (have == old || !have || may_be(s, base + i, have))
+		if (have == old || !have || (t->also && have == t->also) ||
+		    may_be(s, base + i, have))
 			continue;
 		note_bad(t, s, "after an event", base + i, have, old);
 	}
@@ -202,6 +219,13 @@ static bool cpu_view(struct traffic *t, const struct step *s, uint8_t *copy)
 
 /* ------------------------------------------------------------------ operations */
 
+static struct rig_res flush_and_read(struct traffic *t, struct rig_span mem, struct rig_span result)
+{
+	struct rig_res res = rig_flush(t->pair, mem, IBV_FLUSH_GLOBAL, IBV_FLUSH_RANGE);
+
+	return rig_res_ok(res) ? rig_read(t->pair, result, mem) : res;
+}
+
 static struct rig_res run(struct traffic *t, const struct step *s)
 {
 	struct rig_span mem = rig_at(t->odp, s->at, (uint32_t)s->len);
@@ -218,6 +242,9 @@ static struct rig_res run(struct traffic *t, const struct step *s)
 	case TRAFFIC_RECV: return rig_send(t->pair, operand, mem);
 	case TRAFFIC_LOCAL_READ: return rig_read(t->pair, mem, operand);
 	case TRAFFIC_LOCAL_WRITE: return rig_write(t->pair, mem, result);
+	case TRAFFIC_WRITE_IMM: return rig_write_imm(t->pair, operand, mem, 1);
+	case TRAFFIC_ATOMIC_WRITE: return rig_atomic_write(t->pair, mem, arg);
+	case TRAFFIC_FLUSH: return flush_and_read(t, mem, result);
 	case TRAFFIC_FADD: return rig_fadd(t->pair, result, mem, arg);
 	default: return rig_cas(t->pair, result, mem, old, arg);
 	}
@@ -225,7 +252,8 @@ static struct rig_res run(struct traffic *t, const struct step *s)
 
 static bool goes_in(enum traffic_kind kind)
 {
-	return kind == TRAFFIC_WRITE || kind == TRAFFIC_RECV || kind == TRAFFIC_LOCAL_READ;
+	return kind == TRAFFIC_WRITE || kind == TRAFFIC_RECV || kind == TRAFFIC_LOCAL_READ ||
+	       kind == TRAFFIC_WRITE_IMM || kind == TRAFFIC_ATOMIC_WRITE;
 }
 
 static bool is_atomic(enum traffic_kind kind)
@@ -235,9 +263,19 @@ static bool is_atomic(enum traffic_kind kind)
 
 static struct step choose(struct traffic *t)
 {
-	struct step s = { .kind = (enum traffic_kind)rig_below(&t->rnd, TRAFFIC_KINDS) };
+	static const enum traffic_kind out[] = { TRAFFIC_READ, TRAFFIC_SEND, TRAFFIC_LOCAL_WRITE };
+	struct step s = {
+		.kind = (enum traffic_kind)rig_below(&t->rnd, t->all ? TRAFFIC_KINDS : TRAFFIC_USUAL),
+	};
 
-	if (is_atomic(s.kind)) {
+	if (t->read_only)
+		s.kind = out[s.kind % 3];
+	if (t->whole) {
+		s.len = is_atomic(s.kind) ? 8 : RIG_PAGE;
+		s.at = rig_below(&t->rnd, t->len / RIG_PAGE) * RIG_PAGE;
+		return s;
+	}
+	if (is_atomic(s.kind) || s.kind == TRAFFIC_ATOMIC_WRITE) {
 		s.len = 8;
 		s.at = rig_below(&t->rnd, t->len / 8) * 8;
 	} else {

@@ -37,6 +37,11 @@ enum traffic_kind {
 	TRAFFIC_LOCAL_WRITE,	/* out of it: the local side of a WRITE */
 	TRAFFIC_FADD,
 	TRAFFIC_CAS,
+	TRAFFIC_USUAL,
+	/* Of devices and regions that have them: traffic->all. */
+	TRAFFIC_WRITE_IMM = TRAFFIC_USUAL,
+	TRAFFIC_ATOMIC_WRITE,
+	TRAFFIC_FLUSH,		/* of bytes that are read then */
 	TRAFFIC_KINDS,
 };
 
@@ -67,6 +72,11 @@ struct traffic {
 	uint8_t *mem;
 	size_t len;
 	bool huge;
+	bool given;			/* mem and region are the caller's */
+	bool whole;			/* whole pages only, each in one packet */
+	bool all;			/* of all kinds */
+	bool read_only;			/* nothing goes into the region */
+	uint8_t also;			/* what else an event may make of a byte, 0: nothing */
 	struct rig_mr *odp;
 	uint8_t *buf;			/* TRAFFIC_MAX of operand, then as much of result */
 	struct rig_mr *pinned;
@@ -93,6 +103,9 @@ struct traffic {
 
 /* len bytes of fresh memory, in 2 MiB pages where the kernel gives them if huge. */
 struct traffic *traffic_new(struct rig *rig, size_t len, bool huge, uint64_t seed);
+/* Over a region and memory of the caller's, which rig_fill() has filled by that seed, from 0. */
+struct traffic *traffic_over(struct rig *rig, struct rig_mr *odp, uint8_t *mem, size_t len,
+			     uint64_t seed);
 /* Runs until traffic_stop(). */
 void traffic_start(struct traffic *t);
 /* Ends the thread and checks all of the memory once more. */
@@ -101,6 +114,13 @@ void traffic_free(struct traffic *t);
 
 /* Make one event on a random part. Any thread but the traffic's own; one at a time is served. */
 void traffic_event(struct traffic *t, enum traffic_event event, struct rig_rand *rnd);
+
+/*
+ * For events of the caller's on pages [first, first + count): between the two, contents may become
+ * zeros. With the lock t->cpu held the CPU's own touches are kept out too.
+ */
+void traffic_begin(struct traffic *t, size_t first, size_t count);
+void traffic_end(struct traffic *t, size_t first, size_t count);
 
 uint64_t traffic_ops(const struct traffic *t);
 

@@ -39,12 +39,27 @@ static struct part choose_part(const struct traffic *t, struct rig_rand *rnd, si
 }
 
 /* Odd: contents are about to go; even: they have. */
-static void step_seq(struct traffic *t, const struct part *part)
+static void step(struct traffic *t, size_t first, size_t count)
 {
 	size_t i;
 
-	for (i = 0; i < part->count; i++)
-		atomic_fetch_add(&t->seq[part->first + i], 1);
+	for (i = 0; i < count; i++)
+		atomic_fetch_add(&t->seq[first + i], 1);
+}
+
+void traffic_begin(struct traffic *t, size_t first, size_t count)
+{
+	step(t, first, count);
+}
+
+void traffic_end(struct traffic *t, size_t first, size_t count)
+{
+	step(t, first, count);
+}
+
+static void step_seq(struct traffic *t, const struct part *part)
+{
+	step(t, part->first, part->count);
 }
 
 /* A child's pages are its own: nothing comes in, and what it writes does not get out. */
