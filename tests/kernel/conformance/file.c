@@ -1,0 +1,186 @@
+// SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+/* Rows 16, 17 and 27: shared file mappings that are written back, cut short, or on persistent memory. */
+#include <fcntl.h>
+#include <linux/falloc.h>
+#include <linux/fs.h>
+#include <sys/ioctl.h>
+
+#include "scene.h"
+
+/* ------------------------------------------------------------------ row 16: writeback */
+
+static void cause_msync(struct scene *s, size_t at, size_t len)
+{
+	ck_assert_msg(!msync(s->mem + at, len, MS_SYNC), "msync: %s", strerror(errno));
+}
+
+static bool ready_alone(struct scene *s)
+{
+	munmap(s->peer, s->len);
+	s->peer = NULL;
+	return true;
+}
+
+/* Out of the page tables and of the page cache: what comes back comes from the disk. */
+static void cause_msync_drop(struct scene *s, size_t at, size_t len)
+{
+	cause_msync(s, at, len);
+	cause_dontneed(s, at, len);
+	ck_assert_int_eq(posix_fadvise(s->fd, (off_t)at, (off_t)len, POSIX_FADV_DONTNEED), 0);
+}
+
+/* What RDMA wrote is on the disk, past the page cache. */
+static void check_on_disk(struct scene *s)
+{
+	uint8_t *bytes = rig_map(s->len, 0, RIG_ANON);
+	char path[40];
+	size_t i;
+	int fd;
+
+	cause_msync(s, 0, s->len);
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", s->fd);
+	fd = open(path, O_RDONLY | O_DIRECT | O_CLOEXEC);
+	ck_assert_msg(fd >= 0, "the file, past the page cache: %s", strerror(errno));
+	ck_assert_int_eq(pread(fd, bytes, s->len, 0), (ssize_t)s->len);
+	close(fd);
+	for (i = 0; i < s->len; i += RIG_PAGE)
+		ck_assert_msg(!memcmp(bytes + i, s->mem + i, RIG_PAGE),
+			      "the page at %#zx did not get to the disk", i);
+	rig_unmap(bytes, s->len);
+}
+
+/* ------------------------------------------------------------------ row 17: truncation */
+
+#define OTHER	0x07ce5ull
+
+/* Another file gets the blocks that became free, and must keep its bytes. */
+static void write_other(struct scene *s, size_t len)
+{
+	char path[] = "/run/odpreg-disk/other.XXXXXX", dax[] = "/run/odpreg-dax/other.XXXXXX";
+	uint8_t *bytes;
+	int fd;
+
+	if (s->loaded || (s->row->backing != ON_DISK && s->row->backing != ON_DAX))
+		return;
+	fd = mkostemp(s->row->backing == ON_DAX ? dax : path, O_CLOEXEC);
+	ck_assert_int_ge(fd, 0);
+	unlink(s->row->backing == ON_DAX ? dax : path);
+	bytes = malloc(len);
+	rig_fill(bytes, len, OTHER, 0);
+	ck_assert_int_eq(pwrite(fd, bytes, len, 0), (ssize_t)len);
+	ck_assert_int_eq(fsync(fd), 0);
+	free(bytes);
+	s->own = (void *)(intptr_t)fd;
+}
+
+static void check_other(struct scene *s, size_t len)
+{
+	int fd = (int)(intptr_t)s->own;
+	uint8_t *bytes;
+
+	if (!s->own)
+		return;
+	bytes = malloc(len);
+	ck_assert_int_eq(pread(fd, bytes, len, 0), (ssize_t)len);
+	rig_expect(bytes, len, OTHER, 0, "another file that got the blocks");
+	free(bytes);
+	close(fd);
+	s->own = NULL;
+}
+
+static void cause_truncate(struct scene *s, size_t at, size_t len)
+{
+	ck_assert_msg(!ftruncate(s->fd, (off_t)at), "ftruncate: %s", strerror(errno));
+	write_other(s, len);
+}
+
+static void restore_length(struct scene *s, size_t at, size_t len)
+{
+	check_other(s, len);
+	ck_assert_msg(!ftruncate(s->fd, (off_t)(at + len)), "ftruncate: %s", strerror(errno));
+}
+
+static void fallocate_part(struct scene *s, int mode, size_t at, size_t len)
+{
+	ck_assert_msg(!fallocate(s->fd, mode, (off_t)at, (off_t)len), "fallocate(%#x): %s",
+		      (unsigned int)mode, strerror(errno));
+}
+
+static void cause_punch(struct scene *s, size_t at, size_t len)
+{
+	fallocate_part(s, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, at, len);
+	write_other(s, len);
+}
+
+static void restore_punch(struct scene *s, size_t at, size_t len)
+{
+	(void)at;
+	check_other(s, len);
+}
+
+static void cause_zero_range(struct scene *s, size_t at, size_t len)
+{
+	fallocate_part(s, FALLOC_FL_ZERO_RANGE, at, len);
+}
+
+/* ------------------------------------------------------------------ row 27: DAX */
+
+static bool ready_reflink(struct scene *s)
+{
+	char path[] = "/run/odpreg-dax/clone.XXXXXX";
+	int fd = mkostemp(path, O_CLOEXEC), err;
+
+	ck_assert_int_ge(fd, 0);
+	unlink(path);
+	err = ioctl(fd, FICLONE, s->fd) ? errno : 0;
+	if (err)
+		return scene_skip(s, "the file system on persistent memory has no reflink: %s",
+				  strerror(err));
+	s->own = (void *)(intptr_t)fd;
+	return true;
+}
+
+/* The clone shares the blocks: what is written afterwards is not to be seen in it. */
+static void cause_reflink(struct scene *s, size_t at, size_t len)
+{
+	(void)at;
+	(void)len;
+	ck_assert_msg(!ioctl((int)(intptr_t)s->own, FICLONE, s->fd), "FICLONE: %s",
+		      strerror(errno));
+}
+
+const struct row file_rows[] = {
+	{ 16, "writeback", "msync; written again", "protection_page", PAGES_4K, ON_DISK, KEPT, 0,
+	  .cause = cause_msync, .check = check_on_disk },
+	{ 16, "writeback-drop", "msync, dropped from the page cache", "protection_page|clear",
+	  PAGES_4K, ON_DISK, KEPT, 0, .ready = ready_alone, .cause = cause_msync_drop,
+	  .check = check_on_disk },
+	{ 17, "truncate-file", "ftruncate, on ext4", "clear|unmap", PAGES_4K, ON_DISK, GONE,
+	  ROW_TAIL | ROW_ZERO_AFTER, .cause = cause_truncate, .restore = restore_length },
+	{ 17, "truncate-tmpfs", "ftruncate, on tmpfs", "clear|unmap", PAGES_4K, ON_TMPFS, GONE,
+	  ROW_TAIL | ROW_ZERO_AFTER | ROW_PIN, .cause = cause_truncate, .restore = restore_length },
+	{ 17, "truncate-memfd", "ftruncate of a memfd", "clear|unmap", PAGES_ANY, ON_MEMFD, GONE,
+	  ROW_TAIL | ROW_ZERO_AFTER | ROW_PIN | ROW_HUGE_UNIT, .cause = cause_truncate,
+	  .restore = restore_length },
+	{ 17, "punch-file", "a hole is punched, on ext4", "clear|unmap", PAGES_4K, ON_DISK, ZEROS,
+	  0, .cause = cause_punch, .restore = restore_punch },
+	{ 17, "punch-tmpfs", "a hole is punched, on tmpfs", "clear|unmap", PAGES_4K, ON_TMPFS,
+	  ZEROS, ROW_PIN, .cause = cause_punch },
+	{ 17, "punch-memfd", "a hole is punched into a memfd", "clear|unmap", PAGES_ANY, ON_MEMFD,
+	  ZEROS, ROW_PIN | ROW_HUGE_UNIT, .cause = cause_punch },
+	{ 17, "zero-range", "FALLOC_FL_ZERO_RANGE, on ext4", "clear|unmap", PAGES_4K, ON_DISK,
+	  ZEROS, 0, .cause = cause_zero_range },
+	{ 27, "dax-access", "pages of a DAX file dropped from the page tables", "clear", PAGES_4K,
+	  ON_DAX, KEPT, 0, .cause = cause_dontneed },
+	{ 27, "dax-writeback", "msync of a DAX file", "protection_page", PAGES_4K, ON_DAX, KEPT, 0,
+	  .cause = cause_msync },
+	{ 27, "dax-truncate", "ftruncate of a DAX file; another gets the blocks", "clear|unmap",
+	  PAGES_4K, ON_DAX, GONE, ROW_TAIL | ROW_ZERO_AFTER, .cause = cause_truncate,
+	  .restore = restore_length },
+	{ 27, "dax-punch", "a hole is punched into a DAX file; another gets the blocks",
+	  "clear|unmap", PAGES_4K, ON_DAX, ZEROS, 0, .cause = cause_punch,
+	  .restore = restore_punch },
+	{ 27, "dax-reflink", "a DAX file is cloned", "clear|protection_page", PAGES_4K, ON_DAX,
+	  KEPT, 0, .ready = ready_reflink, .cause = cause_reflink },
+	{ 0 }
+};

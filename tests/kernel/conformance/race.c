@@ -1,0 +1,334 @@
+// SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+/* Rows 26 and 29: deregistration against invalidation; the same pages in many regions. */
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+
+#include "scene.h"
+
+#define LEN	(2 * MIB)
+#define RW	(PROT_READ | PROT_WRITE)
+
+/* ------------------------------------------------------------------ row 26 */
+
+struct storm {
+	uint8_t *mem;
+	atomic_bool stop;
+	atomic_uint count;
+	pthread_t thread;
+};
+
+/* Mapped over, dropped, unprotected: the address space is never without the memory. */
+static void *storm(void *arg)
+{
+	struct storm *t = arg;
+	unsigned int i = 0;
+
+	while (!atomic_load(&t->stop)) {
+		size_t at = i * 37 % 480 * RIG_PAGE;
+
+		switch (i++ % 4) {
+		case 0:
+			mmap(t->mem + at, 8 * RIG_PAGE, RW, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED,
+			     -1, 0);
+			break;
+		case 1:
+			madvise(t->mem + at, 16 * RIG_PAGE, MADV_DONTNEED);
+			break;
+		case 2:
+			mprotect(t->mem + at, RIG_PAGE, PROT_READ);
+			mprotect(t->mem + at, RIG_PAGE, RW);
+			break;
+		default:
+			memset(t->mem + at, 1, 4 * RIG_PAGE);
+		}
+		atomic_fetch_add(&t->count, 1);
+	}
+	return NULL;
+}
+
+static void start_storm(struct storm *t)
+{
+	memset(t, 0, sizeof(*t));
+	t->mem = rig_map(LEN, HUGE, RIG_ANON);
+	if (pthread_create(&t->thread, NULL, storm, t))
+		ck_abort_msg("cannot start a thread");
+}
+
+static void end_storm(struct storm *t)
+{
+	atomic_store(&t->stop, true);
+	pthread_join(t->thread, NULL);
+	rig_unmap(t->mem, LEN);
+}
+
+static void run_dereg(struct scene *s)
+{
+	struct rig_span local = rig_at(s->stage.pinned, 0, RIG_PAGE);
+	double end = rig_now() + s->seconds;
+	struct rig_mr *mr;
+	struct storm t;
+	unsigned int i;
+
+	start_storm(&t);
+	for (; s->rounds < 20 || rig_now() < end; s->rounds++) {
+		mr = rig_reg(s->rig, t.mem, LEN, RIG_IOVA_SAME, RIG_READ_ONLY, true);
+		for (i = 0; i < 8; i++)
+			RIG_OK(rig_read(s->stage.pair, local,
+					rig_at(mr, (s->rounds * 8 + i) % 512 * RIG_PAGE,
+					       RIG_PAGE)));
+		rig_dereg(mr);
+	}
+	ck_assert_msg(atomic_load(&t.count) > 20, "the other thread did nothing");
+	end_storm(&t);
+}
+
+/* A process that closes the device, or is killed, with all that hangs off it, in a storm of its own. */
+static void be_closing(bool waits_for_kill, volatile int *ready)
+{
+	struct rig *rig = rig_open(NULL);
+	struct rig_pair *pair = rig_pair(rig, IBV_QPT_RC);
+	uint8_t *buf = rig_map(RIG_PAGE, 0, RIG_ANON);
+	struct rig_mr *local = rig_reg(rig, buf, RIG_PAGE, RIG_IOVA_SAME, RIG_RW, false), *mr;
+	struct storm t;
+	unsigned int i;
+
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	start_storm(&t);
+	mr = rig_reg(rig, t.mem, LEN, RIG_IOVA_SAME, RIG_READ_ONLY, true);
+	*ready = 1;
+	for (i = 0; waits_for_kill || i < 32; i++)
+		rig_read(pair, rig_at(local, 0, RIG_PAGE), rig_at(mr, i % 512 * RIG_PAGE,
+								  RIG_PAGE));
+	/* The descriptor, without taking down anything first. */
+	close(rig->ctx->cmd_fd);
+	_exit(0);
+}
+
+static void run_close(struct scene *s)
+{
+	volatile int *ready = mmap(NULL, RIG_PAGE, RW, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	bool kills;
+	int status;
+	pid_t pid;
+
+	for (; s->rounds < 6; s->rounds++) {
+		kills = s->rounds % 2;
+		*ready = 0;
+		fflush(NULL);
+		pid = fork();
+		if (!pid)
+			be_closing(kills, ready);
+		ck_assert_int_gt(pid, 0);
+		while (!*ready)
+			rig_sleep(1e-3);
+		if (kills) {
+			rig_sleep(0.02 * s->rounds);
+			kill(pid, SIGKILL);
+		}
+		ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+		ck_assert_msg(kills || !status, "the process ended with %#x", status);
+	}
+}
+
+/* ------------------------------------------------------------------ row 29 */
+
+#define VIEWS	7
+
+/* One way to the same memory. */
+struct view {
+	struct rig_mr *mr;
+	struct rig_pair *pair;
+	struct rig_mr *local;
+	size_t skip;		/* where in the memory it begins */
+	bool writes;
+	const char *name;
+};
+
+struct views {
+	struct view view[VIEWS];
+	int count;
+	uint8_t *mem;
+	uint8_t *buf;
+	struct rig *second;
+	struct rig_pair *second_pair;
+	struct rig_mr *second_local;
+};
+
+static void add_view(struct views *v, const struct view *view)
+{
+	v->view[v->count++] = *view;
+}
+
+static void add_views(struct scene *s, struct views *v)
+{
+	struct view base = { .pair = s->stage.pair, .local = s->stage.pinned, .writes = true };
+	size_t i;
+
+	for (i = 0; i < 5; i++) {
+		struct view view = base;
+		size_t len = LEN;
+		uint64_t iova = RIG_IOVA_SAME;
+
+		view.name = "the same again";
+		if (i == 1) {
+			view.writes = false;
+			view.name = "read-only";
+		} else if (i == 2) {
+			view.skip = 64 * KIB;
+			len = LEN - 128 * KIB;
+			view.name = "a part";
+		} else if (i == 3) {
+			iova = 0x1000;
+			view.name = "another iova";
+		}
+		rig_set_implicit(s->implicit || (i == 4 && rig_has_implicit(s->rig)));
+		view.mr = rig_reg(s->rig, v->mem + view.skip, len, iova,
+				  view.writes ? RIG_RW : RIG_READ_ONLY, true);
+		if (rig_by_implicit())
+			view.name = "the address space";
+		add_view(v, &view);
+	}
+	rig_set_implicit(s->implicit);
+}
+
+/* Another device of the same kind, on a network device of its own; only rxe can be made. */
+static void add_second_device(struct scene *s, struct views *v)
+{
+	struct rig_attr attr = s->rig->attr;
+	struct view view = { .writes = true, .name = "another device" };
+
+	if (strncmp(ibv_get_device_name(s->rig->ctx->device), "rxe", 3) ||
+	    machine_run("ip link add odpreg29 type dummy && ip link set odpreg29 mtu 9000 up && "
+			"ip address add 10.77.29.1/24 dev odpreg29 && "
+			"rdma link add rxe29 type rxe netdev odpreg29")) {
+		printf("no second device\n");
+		return;
+	}
+	attr.device = "rxe29";
+	v->second = rig_open(&attr);
+	v->second_pair = rig_pair(v->second, IBV_QPT_RC);
+	v->buf = rig_map(STAGE_WAY, 0, RIG_ANON);
+	v->second_local = rig_reg(v->second, v->buf, STAGE_WAY, RIG_IOVA_SAME, RIG_RW, false);
+	view.pair = v->second_pair;
+	view.local = v->second_local;
+	view.mr = rig_reg(v->second, v->mem, LEN, RIG_IOVA_SAME, RIG_RW, true);
+	add_view(v, &view);
+}
+
+static void remove_views(struct views *v)
+{
+	int i;
+
+	for (i = 0; i < v->count; i++)
+		rig_dereg(v->view[i].mr);
+	if (!v->second)
+		return;
+	rig_unpair(v->second_pair);
+	rig_dereg(v->second_local);
+	rig_close(v->second);
+	rig_unmap(v->buf, STAGE_WAY);
+	machine_run("rdma link delete rxe29; ip link delete odpreg29");
+}
+
+static void view_reads(const struct views *v, const struct view *view, size_t at, const char *when)
+{
+	uint8_t *buf = view->local->addr;
+
+	memset(buf, 0x5a, RIG_PAGE);
+	RIG_OK(rig_read(view->pair, rig_at(view->local, 0, RIG_PAGE),
+			rig_at(view->mr, at - view->skip, RIG_PAGE)));
+	ck_assert_msg(!memcmp(buf, v->mem + at, RIG_PAGE),
+		      "%s: the region that is %s reads other bytes",
+		      when, view->name);
+}
+
+/* What one writes all see. */
+static void view_writes(struct views *v, struct view *view, size_t at, uint64_t seed,
+			const char *when)
+{
+	struct rig_span local = rig_at(view->local, 0, RIG_PAGE);
+	struct rig_span there = rig_at(view->mr, at - view->skip, RIG_PAGE);
+	int i;
+
+	rig_fill(view->local->addr, RIG_PAGE, seed, 0);
+	if (!view->writes && !rig_by_implicit()) {
+		RIG_FAILS(rig_write(view->pair, local, there), IBV_WC_REM_ACCESS_ERR);
+		rig_reconnect(view->pair);
+		return;
+	}
+	if (!view->writes)
+		return;
+	RIG_OK(rig_write(view->pair, local, there));
+	rig_expect(v->mem + at, RIG_PAGE, seed, 0, "%s: written by the region that is %s", when,
+		   view->name);
+	for (i = 0; i < v->count; i++)
+		view_reads(v, &v->view[i], at, when);
+}
+
+static void all_agree(struct views *v, size_t at, uint64_t *seed, const char *when)
+{
+	int i;
+
+	for (i = 0; i < v->count; i++)
+		view_reads(v, &v->view[i], at, when);
+	for (i = 0; i < v->count; i++)
+		view_writes(v, &v->view[i], at, ++*seed, when);
+}
+
+static void happen(uint8_t *mem, int event)
+{
+	switch (event) {
+	case 0:
+		madvise(mem, 64 * KIB, MADV_DONTNEED);
+		break;
+	case 1:
+		mmap(mem, 64 * KIB, RW, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+		break;
+	case 2:
+		mprotect(mem, 64 * KIB, PROT_READ);
+		mprotect(mem, 64 * KIB, RW);
+		break;
+	default:
+		if (!fork())
+			_exit(0);
+		wait(NULL);
+		memset(mem, 0x77, 64 * KIB);
+	}
+}
+
+static void run_overlap(struct scene *s)
+{
+	struct views v = { .mem = rig_map(LEN, HUGE, RIG_ANON) };
+	size_t at = 512 * KIB;
+	uint64_t seed = 290;
+	int64_t heard;
+	int event;
+
+	rig_fill(v.mem, LEN, 29, 0);
+	add_views(s, &v);
+	add_second_device(s, &v);
+	fflush(NULL);
+	for (event = 0; event < 8; event++, s->rounds++) {
+		all_agree(&v, at, &seed, "before");
+		stage_mark(&s->stage);
+		happen(v.mem + at, event % 4);
+		heard = stage_heard(&s->stage, "any");
+		ck_assert_msg(heard < 0 || heard >= v.count, "%jd invalidations for %d regions",
+			      (intmax_t)heard, v.count);
+		all_agree(&v, at, &seed, "after the event");
+		at += 64 * KIB;
+	}
+	remove_views(&v);
+	rig_unmap(v.mem, LEN);
+}
+
+const struct row race_rows[] = {
+	{ 26, "dereg", "deregistration while another thread unmaps", NULL, PAGES_4K, ON_ANON, ZEROS,
+	  0, .run = run_dereg },
+	{ 26, "close", "close of the device, or death, in the same", NULL, PAGES_4K, ON_ANON, ZEROS,
+	  0, .run = run_close },
+	{ 29, "overlap", "the same pages in many regions, two devices", "clear", PAGES_4K, ON_ANON,
+	  ZEROS, 0, .run = run_overlap },
+	{ 0 }
+};
