@@ -17,9 +17,13 @@ static size_t huge_of(size_t at)
 
 static void split(struct scene *s, size_t at)
 {
-	/* Rights of one page for a moment: the mapping is in small pages afterwards. */
-	ck_assert_msg(!mprotect(s->mem + at, RIG_PAGE, PROT_READ) && !mprotect(s->mem + at,
-									       RIG_PAGE, RW),
+	uint8_t *page = s->mem + at;
+
+	/*
+	 * Other rights of one page for a moment, and more of them, so that nothing is refused: the
+	 * mapping is in small pages afterwards.
+	 */
+	ck_assert_msg(!mprotect(page, RIG_PAGE, RW | PROT_EXEC) && !mprotect(page, RIG_PAGE, RW),
 		      "mprotect: %s", strerror(errno));
 }
 
