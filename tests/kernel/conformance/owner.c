@@ -263,9 +263,9 @@ static void run_oom(struct scene *s)
 /* ------------------------------------------------------------------ the descriptor lives on elsewhere */
 
 /* A process with a device, a queue pair and a region of its own. */
-static void be_stranger(uint32_t our_qpn)
+static void be_stranger(const struct rig_attr *attr, uint32_t our_qpn)
 {
-	struct rig *rig = rig_open(NULL);
+	struct rig *rig = rig_open(attr);
 	struct rig_pair *pair = rig_pair_loose(rig, IBV_QPT_RC);
 	struct rig_mr *mr;
 
@@ -303,7 +303,7 @@ static void run_descriptor(struct scene *s)
 	fflush(NULL);
 	pid = fork();
 	if (!pid)
-		be_stranger(loose->end[RIG_A].qp->qp_num);
+		be_stranger(&s->rig->attr, loose->end[RIG_A].qp->qp_num);
 	ck_assert_int_gt(pid, 0);
 	o->pid = pid;
 	wait_for_owner();
