@@ -30,7 +30,7 @@ struct message {
 static struct {
 	pid_t pid;
 	int to, from;
-} helper;
+} neighbour;
 
 static int advise(pid_t pid, uint8_t *addr, size_t len, int advice)
 {
@@ -98,7 +98,7 @@ static int obey(const struct message *m, pid_t pid)
 	}
 }
 
-static bool prepare_helper(struct scene *s)
+static bool prepare_neighbour(struct scene *s)
 {
 	int to[2], from[2], err;
 	pid_t parent = getpid();
@@ -107,8 +107,8 @@ static bool prepare_helper(struct scene *s)
 	(void)s;
 	ck_assert(!pipe(to) && !pipe(from));
 	fflush(NULL);
-	helper.pid = fork();
-	if (!helper.pid) {
+	neighbour.pid = fork();
+	if (!neighbour.pid) {
 		close(to[1]);
 		while (read(to[0], &m, sizeof(m)) == sizeof(m)) {
 			err = obey(&m, parent);
@@ -117,25 +117,25 @@ static bool prepare_helper(struct scene *s)
 		}
 		_exit(0);
 	}
-	ck_assert_int_gt(helper.pid, 0);
+	ck_assert_int_gt(neighbour.pid, 0);
 	close(to[0]);
 	close(from[1]);
-	helper.to = to[1];
-	helper.from = from[0];
+	neighbour.to = to[1];
+	neighbour.from = from[0];
 	return true;
 }
 
-static bool prepare_helper_and_swap(struct scene *s)
+static bool prepare_neighbour_and_swap(struct scene *s)
 {
-	return prepare_helper(s) && prepare_swap(s);
+	return prepare_neighbour(s) && prepare_swap(s);
 }
 
-static void finish_helper(struct scene *s)
+static void finish_neighbour(struct scene *s)
 {
 	(void)s;
-	close(helper.to);
-	close(helper.from);
-	waitpid(helper.pid, NULL, 0);
+	close(neighbour.to);
+	close(neighbour.from);
+	waitpid(neighbour.pid, NULL, 0);
 }
 
 static void tell(struct scene *s, enum order order, size_t at, size_t len, const char *what)
@@ -143,8 +143,8 @@ static void tell(struct scene *s, enum order order, size_t at, size_t len, const
 	struct message m = { order, s->mem + at, len };
 	int err;
 
-	ck_assert_int_eq(write(helper.to, &m, sizeof(m)), sizeof(m));
-	ck_assert_int_eq(read(helper.from, &err, sizeof(err)), sizeof(err));
+	ck_assert_int_eq(write(neighbour.to, &m, sizeof(m)), sizeof(m));
+	ck_assert_int_eq(read(neighbour.from, &err, sizeof(err)), sizeof(err));
 	ck_assert_msg(!err, "%s by another process: %s", what, strerror(err));
 }
 
@@ -321,19 +321,19 @@ static void finish_hmm(struct scene *s)
 
 const struct row others_rows[] = {
 	{ 22, "their-pageout", "process_madvise(MADV_PAGEOUT)", "clear", PAGES_SMALL, ON_ANON, KEPT,
-	  ROW_REUSE, .prepare = prepare_helper_and_swap, .cause = cause_their_pageout,
-	  .finish = finish_helper },
+	  ROW_REUSE, .prepare = prepare_neighbour_and_swap, .cause = cause_their_pageout,
+	  .finish = finish_neighbour },
 	{ 22, "their-cold", "process_madvise(MADV_COLD)", NULL, PAGES_SMALL, ON_ANON, KEPT, 0,
-	  .prepare = prepare_helper, .cause = cause_their_cold, .finish = finish_helper },
+	  .prepare = prepare_neighbour, .cause = cause_their_cold, .finish = finish_neighbour },
 	{ 22, "their-write", "process_vm_writev to pages shared by a fork", "clear", PAGES_ANY,
-	  ON_ANON, ZEROS, 0, .prepare = prepare_helper, .cause = cause_their_write,
-	  .restore = restore_fork, .finish = finish_helper },
+	  ON_ANON, ZEROS, 0, .prepare = prepare_neighbour, .cause = cause_their_write,
+	  .restore = restore_fork, .finish = finish_neighbour },
 	{ 22, "their-mem", "a write to /proc/PID/mem", "clear", PAGES_SMALL, ON_ANON, ZEROS, 0,
-	  .prepare = prepare_helper, .cause = cause_their_mem_write, .restore = restore_fork,
-	  .finish = finish_helper },
+	  .prepare = prepare_neighbour, .cause = cause_their_mem_write, .restore = restore_fork,
+	  .finish = finish_neighbour },
 	{ 22, "poke", "PTRACE_POKEDATA to pages shared by a fork", "clear", PAGES_SMALL, ON_ANON,
-	  CHANGED, 0, .prepare = prepare_helper, .cause = cause_poke, .restore = restore_fork,
-	  .finish = finish_helper },
+	  CHANGED, 0, .prepare = prepare_neighbour, .cause = cause_poke, .restore = restore_fork,
+	  .finish = finish_neighbour },
 	{ 23, "soft-offline", "MADV_SOFT_OFFLINE", "clear", PAGES_4K, ON_ANON, KEPT, ROW_FEW,
 	  .prepare = prepare_poison, .cause = cause_soft_offline, .finish = finish_poison,
 	  .log = "*" },
