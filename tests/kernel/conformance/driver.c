@@ -320,6 +320,8 @@ bool scene_run(struct scene *s)
 {
 	bool ok;
 
+	/* What a row that failed has left: its process ended there. */
+	machine_put_back();
 	s->rig = open_rig(s);
 	s->unit = s->pages == PAGES_HUGETLB || (s->pages == PAGES_THP &&
 						s->row->flags & ROW_HUGE_UNIT) ?
