@@ -533,11 +533,18 @@ static int child_with_a_watch(void)
 	return odpreg_put(dom, &m) || is != *(uint64_t *)a ? 4 : 0;
 }
 
+/*
+ * Not under AddressSanitizer: it remembers what a thread is to run by the thread's handle, and in a
+ * child handles of the parent's threads come again. The watch ran the reaper's function then.
+ */
 START_TEST(child_watches_for_itself)
 {
 	int status;
 	pid_t pid;
 
+#ifdef __SANITIZE_ADDRESS__
+	return;
+#endif
 	if (!begin(ODPREG_CHECK_FULL))
 		return;
 	pid = fork();
