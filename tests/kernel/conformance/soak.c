@@ -300,7 +300,7 @@ static void parse(int argc, char **argv)
 		case 'i': implicit = true; break;
 		case 'h': lanes = LANES; break;
 		default:
-			fprintf(stderr, "usage: test_soak [--ops N] [--seed S] [--seconds T] [--implicit] "
+			fprintf(stderr, "usage: soak [--ops N] [--seed S] [--seconds T] [--implicit] "
 				"[--hugetlb]\n");
 			exit(2);
 		}
