@@ -12,7 +12,6 @@
  *
  * What needs two processors is left out where there is one.
  */
-#include <linux/completion.h>
 #include <linux/debugfs.h>
 #include <linux/delay.h>
 #include <linux/kthread.h>
@@ -161,9 +160,7 @@ static int locks_way_show(struct seq_file *m, struct locks_bench *bench,
 	int i, ret;
 
 	for (i = 0; i < 2; i++) {
-		locks_part_init(bench->part[i], bench->page);
-		atomic_set(&bench->part[i]->users,
-			   !strcmp(way->name, "refcount"));
+		locks_part_init(bench->part[i], way, bench->page);
 		bench->thread[i].way = way;
 		bench->thread[i].part = bench->part[i];
 		bench->thread[i].len = len;

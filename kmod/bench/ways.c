@@ -170,12 +170,14 @@ static void locks_announce_clear(struct locks_part *part, unsigned int slot)
 	spin_unlock(&part->lock);
 }
 
-void locks_part_init(struct locks_part *part, void *page)
+void locks_part_init(struct locks_part *part, const struct locks_way *way,
+		     void *page)
 {
 	unsigned int i;
 
 	rwlock_init(&part->rwlock);
 	spin_lock_init(&part->lock);
+	atomic_set(&part->users, way->users);
 	part->closed = 0;
 	for (i = 0; i < LOCKS_ENTRIES; i++)
 		part->entry[i] = (unsigned long)page;
@@ -184,6 +186,6 @@ void locks_part_init(struct locks_part *part, void *page)
 const struct locks_way locks_ways[LOCKS_WAYS] = {
 	{ "rwlock", locks_rwlock_access, locks_rwlock_clear },
 	{ "seqcount", locks_seqcount_access, locks_seqcount_clear },
-	{ "refcount", locks_refcount_access, locks_refcount_clear },
+	{ "refcount", locks_refcount_access, locks_refcount_clear, 1 },
 	{ "announce", locks_announce_access, locks_announce_clear },
 };

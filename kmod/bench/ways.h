@@ -29,11 +29,13 @@ struct locks_way {
 	bool		(*access)(struct locks_part *part, unsigned int slot,
 				  void *to, unsigned int len);
 	void		(*clear)(struct locks_part *part, unsigned int slot);
+	int		users;		/* of a part that nobody accesses */
 };
 
 #define LOCKS_WAYS	4
 extern const struct locks_way locks_ways[LOCKS_WAYS];
 
-void locks_part_init(struct locks_part *part, void *page);
+void locks_part_init(struct locks_part *part, const struct locks_way *way,
+		     void *page);
 
 #endif /* ODP_LOCKS_WAYS_H */
