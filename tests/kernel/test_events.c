@@ -3,7 +3,7 @@
  * What happens to memory under an ODP region, idle: the event comes between two accesses. Rows of
  * the table of events: 1 munmap, 4 dropped pages, 6 protection, 7 fork, 15 swap. Each with 4 KiB
  * pages (loop 0) and with huge pages (loop 1). test_events_load.c has the same under load, and
- * test_events_owner.c row 9, the end of the owner.
+ * test_owner.c row 9, the end of the owner.
  */
 #include <sys/wait.h>
 
@@ -403,10 +403,14 @@ START_TEST(row_7_parent_writes)
 }
 END_TEST
 
+#define BALANCING	"/proc/sys/kernel/numa_balancing"
+
 int main(void)
 {
 	Suite *suite = suite_create("events");
 	TCase *tc = rig_tcase(suite, "events", 0);
+	char before[8] = "";
+	int err;
 
 	tcase_add_checked_fixture(tc, NULL, teardown);
 	tcase_add_loop_test(tc, row_1_munmap, 0, 2);
@@ -420,5 +424,11 @@ int main(void)
 	tcase_add_loop_test(tc, row_7_remote_writes_stay_in_the_parent, 0, 2);
 	tcase_add_loop_test(tc, row_7_child_writes, 0, 2);
 	tcase_add_loop_test(tc, row_7_parent_writes, 0, 2);
-	return rig_main(&suite, 1);
+	/* It takes translations back when it likes: what is heard here is to be of the tests. */
+	if (rig_read_file(BALANCING, before, sizeof(before)))
+		rig_write_file(BALANCING, "0");
+	err = rig_main(&suite, 1);
+	if (before[0])
+		rig_write_file(BALANCING, before);
+	return err;
 }

@@ -270,3 +270,15 @@ bool machine_two_nodes(struct scene *s)
 		return scene_skip(s, "the machine has one NUMA node");
 	return true;
 }
+
+/*
+ * Balancing takes all translations back now and then, to see who uses the pages. A region that is left
+ * with none may have given up what it hears with by the time of the event.
+ */
+bool machine_no_balancing(struct scene *s)
+{
+	static const char path[] = "/proc/sys/kernel/numa_balancing";
+
+	mine();
+	return access(path, W_OK) || machine_set(s, path, "0");
+}

@@ -71,7 +71,11 @@ static uint8_t *make_room(size_t len)
 	return at;
 }
 
-/* What other events have cut into several mappings moves in pieces: EFAULT says so. */
+/*
+ * What other events have cut into several mappings moves in pieces: EFAULT says so, and by then the
+ * place that it was to move to is unmapped. Under load the caller holds traffic_maps: a queue pair's
+ * memory that is mapped into that hole would be moved over, and its end would unmap what is there then.
+ */
 static void move(uint8_t *from, uint8_t *to, size_t len, size_t unit, int flags)
 {
 	size_t half = len / unit / 2 * unit;
@@ -99,7 +103,9 @@ void cause_mremap_away(struct scene *s, size_t at, size_t len)
 /* What was written there meanwhile would show. */
 void restore_mremap_back(struct scene *s, size_t at, size_t len)
 {
+	pthread_mutex_lock(&traffic_maps);
 	move(s->own, s->mem + at, len, s->unit, 0);
+	pthread_mutex_unlock(&traffic_maps);
 }
 
 /* Under load another mapping has taken the place of the old one in the meantime. */
@@ -142,7 +148,9 @@ static void cause_mremap_onto(struct scene *s, size_t at, size_t len)
 	if (s->pages == PAGES_THP)
 		madvise(from, len, MADV_HUGEPAGE);
 	memset(from, 0, len);
+	pthread_mutex_lock(&traffic_maps);
 	move(from, s->mem + at, len, s->unit, 0);
+	pthread_mutex_unlock(&traffic_maps);
 	scene_advise(s, at, len);
 }
 

@@ -154,11 +154,19 @@ static bool map_mem(struct scene *s)
 	return true;
 }
 
+/*
+ * As much again for copies: forks, moves, replacements. Under load so much that each node keeps free
+ * ones: a page that migrates to a node without takes one from elsewhere along, for good, and then there
+ * is none for a fault while the mapping is bound to the node that it came from.
+ */
+static unsigned int pool_for(const struct scene *s)
+{
+	return (unsigned int)((s->loaded ? 12 : 3) * s->len / HUGE);
+}
+
 bool scene_map(struct scene *s)
 {
-	/* As much again for copies: forks, moves, replacements. */
-	if (s->pages == PAGES_HUGETLB &&
-	    !machine_hugetlb(s, (unsigned int)(3 * s->len / HUGE)))
+	if (s->pages == PAGES_HUGETLB && !machine_hugetlb(s, pool_for(s)))
 		return false;
 	if (s->pages == PAGES_THP && s->row->backing == ON_MEMFD &&
 	    !machine_set(s, THP_DIR "shmem_enabled", "advise"))

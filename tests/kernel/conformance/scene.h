@@ -162,6 +162,7 @@ bool machine_disk(struct scene *s, char *dir, size_t size);
 bool machine_dax(struct scene *s, char *dir, size_t size);
 bool machine_ksm(struct scene *s);
 bool machine_two_nodes(struct scene *s);
+bool machine_no_balancing(struct scene *s);
 int machine_run(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
 /* ------------------------------------------------------------------ the rows */

@@ -33,13 +33,10 @@ static struct lane lane[] = {
 	{ .name = "private file", .pages = PAGES_4K, .backing = ON_PRIVATE },
 	{ .name = "shared file", .pages = PAGES_4K, .backing = ON_DISK },
 	{ .name = "tmpfs", .pages = PAGES_4K, .backing = ON_TMPFS },
-	/* With --hugetlb: its pages run out at times, see docs/conformance.md. */
 	{ .name = "hugetlb", .pages = PAGES_HUGETLB, .backing = ON_ANON },
 };
 
 #define LANES	((int)(sizeof(lane) / sizeof(lane[0])))
-
-static int lanes = LANES - 1;
 
 static uint64_t ops = 1000000;
 static double seconds;		/* 0: until the operations are done */
@@ -153,7 +150,7 @@ static void *make_events(void *arg)
 	struct lane *l;
 
 	while (!atomic_load(&stop)) {
-		l = &lane[rig_below(&rnd, (uint64_t)lanes)];
+		l = &lane[rig_below(&rnd, (uint64_t)LANES)];
 		if (!l->open || pthread_mutex_trylock(&l->one_event))
 			continue;
 		one_event(l, &rnd);
@@ -168,7 +165,7 @@ static uint64_t done(void)
 	uint64_t sum = atomic_load(&events);
 	int i;
 
-	for (i = 0; i < lanes; i++)
+	for (i = 0; i < LANES; i++)
 		if (lane[i].open)
 			sum += traffic_ops(lane[i].s.traffic);
 	return sum;
@@ -185,7 +182,7 @@ static bool all_well(void)
 {
 	int i;
 
-	for (i = 0; i < lanes; i++)
+	for (i = 0; i < LANES; i++)
 		if (lane[i].open && (lane[i].s.traffic->bad || lane[i].s.traffic->failed))
 			return false;
 	return true;
@@ -197,7 +194,7 @@ static void run_threads(uint64_t seed)
 	pthread_t thread[EVENT_THREADS];
 	int i;
 
-	for (i = 0; i < lanes; i++)
+	for (i = 0; i < LANES; i++)
 		if (lane[i].open)
 			traffic_start(lane[i].s.traffic);
 	for (i = 0; i < EVENT_THREADS; i++)
@@ -213,7 +210,7 @@ static void run_threads(uint64_t seed)
 	atomic_store(&stop, true);
 	for (i = 0; i < EVENT_THREADS; i++)
 		pthread_join(thread[i], NULL);
-	for (i = 0; i < lanes; i++)
+	for (i = 0; i < LANES; i++)
 		if (lane[i].open)
 			traffic_stop(lane[i].s.traffic);
 	say(start);
@@ -237,10 +234,10 @@ static void verdict(void)
 	const struct traffic *t;
 	int i;
 
-	for (i = 0; i < lanes; i++)
+	for (i = 0; i < LANES; i++)
 		if (lane[i].open)
 			tell_lane(&lane[i]);
-	for (i = 0; i < lanes; i++) {
+	for (i = 0; i < LANES; i++) {
 		if (!lane[i].open)
 			continue;
 		t = lane[i].s.traffic;
@@ -266,14 +263,14 @@ START_TEST(test_soak)
 	stage_open_over(&quiet.stage, quiet.rig, quiet.mem, quiet.len, RIG_RW, false);
 	has_swap = machine_swap(&quiet, 256 * MIB);
 	has_nodes = machine_two_nodes(&quiet);
-	for (i = 0; i < lanes; i++)
+	for (i = 0; i < LANES; i++)
 		open += lane[i].open = open_lane(&lane[i], quiet.rig, seed + 10 * (uint64_t)i);
 	ck_assert_int_gt(open, 0);
 	/* What was said so far was said of swap and disks. */
 	rig_dmesg_mark();
 	run_threads(seed);
 	verdict();
-	for (i = 0; i < lanes; i++)
+	for (i = 0; i < LANES; i++)
 		if (lane[i].open)
 			close_lane(&lane[i]);
 	stage_works(&quiet.stage, 0, quiet.len, "beside it all");
@@ -288,7 +285,7 @@ static void parse(int argc, char **argv)
 {
 	static const struct option option[] = {
 		{ "ops", 1, NULL, 'o' }, { "seed", 1, NULL, 's' }, { "seconds", 1, NULL, 't' },
-		{ "implicit", 0, NULL, 'i' }, { "hugetlb", 0, NULL, 'h' }, { NULL, 0, NULL, 0 }
+		{ "implicit", 0, NULL, 'i' }, { NULL, 0, NULL, 0 }
 	};
 	int c;
 
@@ -298,10 +295,8 @@ static void parse(int argc, char **argv)
 		case 's': setenv("ODPREG_SEED", optarg, 1); break;
 		case 't': seconds = atof(optarg); break;
 		case 'i': implicit = true; break;
-		case 'h': lanes = LANES; break;
 		default:
-			fprintf(stderr, "usage: soak [--ops N] [--seed S] [--seconds T] [--implicit] "
-				"[--hugetlb]\n");
+			fprintf(stderr, "usage: soak [--ops N] [--seed S] [--seconds T] [--implicit]\n");
 			exit(2);
 		}
 	}
