@@ -531,6 +531,49 @@ START_TEST(two_threads_register_once)
 }
 END_TEST
 
+/*
+ * Structures of regions are used again: between finding one and becoming its user it may have become
+ * that of other memory, ready as before. Linked with --wrap=region_ref, so that it can be done there.
+ */
+uint64_t __real_region_ref(struct region *r);
+uint64_t __wrap_region_ref(struct region *r);
+static struct region *becomes_another;
+static char *other_memory;
+
+uint64_t __wrap_region_ref(struct region *r)
+{
+	struct odpreg_mem m;
+
+	if (r == becomes_another) {
+		becomes_another = NULL;
+		ck_assert_int_eq(odpreg_invalidate(dom, NULL, SIZE_MAX), 0);
+		m = get(other_memory, 8, ALL, ODPREG_EXPLICIT, ODPREG_WHY_NO_IMPLICIT);
+		ck_assert_ptr_eq(m.region, r);
+		put(&m);
+	}
+	return __real_region_ref(r);
+}
+
+START_TEST(a_region_is_the_one_looked_for)
+{
+	char *a = pages(2);
+	struct odpreg_mem m;
+
+	other_memory = pages(2);
+	open_domain(true, false, NULL);
+	m = get(a, 8, ALL, ODPREG_EXPLICIT, ODPREG_WHY_NO_IMPLICIT);
+	becomes_another = m.region;
+	put(&m);
+	m = get(a, 8, ALL, ODPREG_EXPLICIT, ODPREG_WHY_NO_IMPLICIT);
+	ck_assert_ptr_null(becomes_another);
+	ck_assert_uint_eq(((struct region *)m.region)->start, (uintptr_t)a);
+	put(&m);
+	close_domain();
+	munmap(a, 2 * PAGE);
+	munmap(other_memory, 2 * PAGE);
+}
+END_TEST
+
 static int child(char *a)
 {
 	struct odpreg_mem m = { .region = a };
@@ -601,6 +644,7 @@ Suite *cache_suite(void)
 	tcase_add_test(tc, more_accesses_than_classes);
 	tcase_add_test(tc, prefetch_has_a_way_without_advise);
 	tcase_add_test(tc, two_threads_register_once);
+	tcase_add_test(tc, a_region_is_the_one_looked_for);
 	tcase_add_test(tc, child_of_a_fork_is_told);
 	tcase_add_test(tc, names);
 	suite_add_tcase(suite, tc);
