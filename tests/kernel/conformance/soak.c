@@ -306,9 +306,9 @@ int main(int argc, char **argv)
 {
 	Suite *suite = suite_create("soak");
 
-	/* Without an argument: what fits into a run of all tests. */
+	/* Without an argument: what ./odpreg test runs of it. */
 	if (argc == 1)
-		seconds = 75;
+		seconds = 180;
 	parse(argc, argv);
 	machine_init();
 	tcase_add_test(rig_tcase(suite, "soak", seconds > 0 ? 300 + seconds : 6 * 3600), test_soak);
