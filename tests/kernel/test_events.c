@@ -403,14 +403,10 @@ START_TEST(row_7_parent_writes)
 }
 END_TEST
 
-#define BALANCING	"/proc/sys/kernel/numa_balancing"
-
 int main(void)
 {
 	Suite *suite = suite_create("events");
 	TCase *tc = rig_tcase(suite, "events", 0);
-	char before[8] = "";
-	int err;
 
 	tcase_add_checked_fixture(tc, NULL, teardown);
 	tcase_add_loop_test(tc, row_1_munmap, 0, 2);
@@ -424,11 +420,5 @@ int main(void)
 	tcase_add_loop_test(tc, row_7_remote_writes_stay_in_the_parent, 0, 2);
 	tcase_add_loop_test(tc, row_7_child_writes, 0, 2);
 	tcase_add_loop_test(tc, row_7_parent_writes, 0, 2);
-	/* It takes translations back when it likes: what is heard here is to be of the tests. */
-	if (rig_read_file(BALANCING, before, sizeof(before)))
-		rig_write_file(BALANCING, "0");
-	err = rig_main(&suite, 1);
-	if (before[0])
-		rig_write_file(BALANCING, before);
-	return err;
+	return rig_main(&suite, 1);
 }

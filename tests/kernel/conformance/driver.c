@@ -335,8 +335,6 @@ bool scene_run(struct scene *s)
 	    s->row->backing != ON_MEMFD &&
 	    s->row->backing != ON_SYSV)
 		return scene_skip(s, "no huge pages there");
-	if (!s->loaded && !machine_no_balancing(s))
-		return false;
 	ok = (!s->row->prepare || s->row->prepare(s)) && scene_map(s) &&
 	     (!s->row->ready || s->row->ready(s));
 	if (ok)

@@ -273,12 +273,16 @@ bool machine_two_nodes(struct scene *s)
 
 /*
  * Balancing takes all translations back now and then, to see who uses the pages. A region that is left
- * with none may have given up what it hears with by the time of the event.
+ * with none may have given up what it hears with by the time of the event. Off for all rows, and on
+ * again after them: the switch patches the scheduler's code, which is not for every row.
  */
-bool machine_no_balancing(struct scene *s)
+void machine_balancing(bool on)
 {
 	static const char path[] = "/proc/sys/kernel/numa_balancing";
+	static char before[8];
 
-	mine();
-	return access(path, W_OK) || machine_set(s, path, "0");
+	if (on && before[0] && before[0] != '0')
+		rig_write_file(path, before);
+	else if (!on && rig_read_file(path, before, sizeof(before)) && before[0] != '0')
+		rig_write_file(path, "0");
 }

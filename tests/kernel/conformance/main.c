@@ -346,6 +346,8 @@ static void by_name(const char *name)
 
 int main(int argc, char **argv)
 {
+	int err;
+
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	/* A thread's own arena is a mapping, which may take a hole that a row has just made. */
 	mallopt(M_ARENA_MAX, 1);
@@ -367,5 +369,8 @@ int main(int argc, char **argv)
 		return 2;
 	}
 	rig_seed();
-	return run_plan();
+	machine_balancing(false);
+	err = run_plan();
+	machine_balancing(true);
+	return err;
 }

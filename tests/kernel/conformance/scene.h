@@ -162,7 +162,8 @@ bool machine_disk(struct scene *s, char *dir, size_t size);
 bool machine_dax(struct scene *s, char *dir, size_t size);
 bool machine_ksm(struct scene *s);
 bool machine_two_nodes(struct scene *s);
-bool machine_no_balancing(struct scene *s);
+/* The kernel's own moves of pages between nodes; true: as it was before. */
+void machine_balancing(bool on);
 int machine_run(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
 /* ------------------------------------------------------------------ the rows */
