@@ -98,6 +98,9 @@ struct rxe_odp_qp {
 	bool			nak;		/* it has for long enough */
 	u32			parked_psn;
 	u32			ahead_psn;	/* of the last read asked ahead for */
+	bool			no_answer;	/* none was there to be looked at */
+	bool			no_request;	/* nor a request */
+	u32			request_end;	/* where one would have been */
 	struct timer_list	timer;		/* of a parked request */
 	bool			held;		/* recv is from the shared queue */
 	struct {
@@ -177,6 +180,7 @@ int rxe_odp_receiver(struct rxe_qp *qp);
 void rxe_odp_resp_queue_pkt(struct rxe_qp *qp, struct sk_buff *skb);
 void rxe_odp_comp_queue_pkt(struct rxe_qp *qp, struct sk_buff *skb);
 void rxe_odp_drop_all(struct rxe_qp *qp, struct sk_buff_head *queue);
+struct sk_buff *rxe_odp_peek(struct sk_buff_head *queue);
 void rxe_odp_orphan_all(struct sk_buff_head *queue);
 void rxe_odp_init_qp(struct rxe_odp_qp *oqp);
 void rxe_odp_set_dying(struct rxe_odp_qp *oqp, bool dying);

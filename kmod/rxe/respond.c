@@ -48,6 +48,23 @@ void rxe_odp_drop_all(struct rxe_qp *qp, struct sk_buff_head *queue)
 		rxe_odp_drop(qp, skb);
 }
 
+/*
+ * The packet at the head of @queue, from which only the caller's task takes.
+ * Under the lock: who put it there has written it before, and given the lock back.
+ */
+struct sk_buff *rxe_odp_peek(struct sk_buff_head *queue)
+{
+	struct sk_buff *skb;
+	unsigned long flags;
+
+	if (skb_queue_empty_lockless(queue))
+		return NULL;
+	spin_lock_irqsave(&queue->lock, flags);
+	skb = skb_peek(queue);
+	spin_unlock_irqrestore(&queue->lock, flags);
+	return skb;
+}
+
 /* What a request by key touches, and what rights and bounds that takes. */
 struct rxe_odp_target {
 	struct rxe_odp_access	at;
@@ -409,13 +426,19 @@ int rxe_odp_receiver(struct rxe_qp *qp)
 		qp->resp.res = NULL;
 		return rxe_receiver(qp);
 	}
-	skb = rxe_odp_in_use() ? skb_peek(&qp->req_pkts) : NULL;
-	if (!skb || !rxe_odp_request_waits(qp, SKB_TO_PKT(skb))) {
+	if (!rxe_odp_in_use()) {
 		rxe_odp_unpark(oqp);
 		return rxe_receiver(qp);
 	}
-
-	return rxe_odp_hold(oqp, SKB_TO_PKT(skb));
+	skb = rxe_odp_peek(&qp->req_pkts);
+	if (skb && rxe_odp_request_waits(qp, SKB_TO_PKT(skb)))
+		return rxe_odp_hold(oqp, SKB_TO_PKT(skb));
+	rxe_odp_unpark(oqp);
+	/*
+	 * Stock code would go, too, or take one that has come since: that is
+	 * for the next pass, which it has asked for behind queueing it.
+	 */
+	return skb ? rxe_receiver(qp) : -EAGAIN;
 }
 
 /* Stands where stock code queues a request; in softirq. */

@@ -23,13 +23,18 @@ static bool rxe_odp_sends(const struct rxe_qp *qp)
  */
 static const struct rxe_send_wqe *rxe_odp_next_wqe(struct rxe_qp *qp)
 {
+	struct rxe_odp_qp *oqp = to_odp_qp(qp);
 	struct rxe_queue *q = qp->sq.queue;
 
 	/* A retry goes back to requests whose memory was there before. */
 	if (!q || (READ_ONCE(qp->req.need_retry) &&
-		   !READ_ONCE(qp->req.wait_for_rnr_timer)) ||
-	    qp->req.wqe_index == queue_get_producer(q, QUEUE_TYPE_FROM_CLIENT))
+		   !READ_ONCE(qp->req.wait_for_rnr_timer)))
 		return NULL;
+	if (qp->req.wqe_index == queue_get_producer(q, QUEUE_TYPE_FROM_CLIENT)) {
+		oqp->request_end = qp->req.wqe_index;
+		oqp->no_request = true;
+		return NULL;
+	}
 	return queue_addr_from_index(q, qp->req.wqe_index);
 }
 
@@ -95,12 +100,13 @@ static bool rxe_odp_send_waits(struct rxe_qp *qp)
 /* Must the completer wait for where the answer at the head of its queue goes? */
 static bool rxe_odp_answer_waits(struct rxe_qp *qp)
 {
-	struct sk_buff *skb = skb_peek(&qp->resp_pkts);
+	struct sk_buff *skb = rxe_odp_peek(&qp->resp_pkts);
 	const struct rxe_send_wqe *wqe;
 	struct rxe_odp_place at;
 	struct rxe_pkt_info *pkt;
 	u32 len;
 
+	to_odp_qp(qp)->no_answer = !skb;
 	if (!skb || !qp->sq.queue)
 		return false;
 	pkt = SKB_TO_PKT(skb);
@@ -124,8 +130,13 @@ static bool rxe_odp_answer_waits(struct rxe_qp *qp)
 
 static int rxe_odp_complete(struct rxe_qp *qp, bool look)
 {
-	if (!look || !rxe_odp_answer_waits(qp))
-		return rxe_odp_completer(qp);
+	int ret;
+
+	if (!look || !rxe_odp_answer_waits(qp)) {
+		ret = rxe_odp_completer(qp);
+		to_odp_qp(qp)->no_answer = false;
+		return ret;
+	}
 	if (READ_ONCE(to_odp_qp(qp)->dying))
 		rxe_odp_drop_all(qp, &qp->resp_pkts);
 	else
@@ -140,6 +151,7 @@ int rxe_odp_sender(struct rxe_qp *qp)
 	int req, comp;
 
 	req = look && rxe_odp_send_waits(qp) ? -EAGAIN : rxe_requester(qp);
+	to_odp_qp(qp)->no_request = false;
 	comp = rxe_odp_complete(qp, look);
 	/* Again, as long as one of the two has something to do. */
 	return req && comp ? -EAGAIN : 0;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 /*
- * Stock rxe_req.c, with one mistake less
+ * Stock rxe_req.c, with one mistake less, and no request that ours has not
+ * looked at
  *
  * When a request is sent again stock code takes its remote address from the
  * work request anew, but not for the verbs that came last: an atomic write or a
@@ -8,8 +9,24 @@
  * happens to any request for memory that is not there.
  *
  * The mask is used in that place only.
+ *
+ * When there was no request to look at, one that is posted before stock code
+ * looks for itself stays for the next pass of the task: who posts it schedules
+ * the task behind that, and a task that runs already runs once more.
  */
 #include "binding.h"
+#include "rxe_queue.h"
+
+static u32 rxe_odp_producer(struct rxe_qp *qp, const struct rxe_queue *q,
+			    enum queue_type type)
+{
+	struct rxe_odp_qp *oqp = to_odp_qp(qp);
+
+	return oqp->no_request ? oqp->request_end : queue_get_producer(q, type);
+}
+
+/* All uses in stock rxe_req.c are on the send queue, with a qp at hand. */
+#define queue_get_producer(q, type)	rxe_odp_producer(qp, q, type)
 
 #define WR_READ_OR_WRITE_MASK (WR_READ_MASK | WR_WRITE_MASK | \
 			       WR_ATOMIC_WRITE_MASK | WR_FLUSH_MASK)

@@ -702,6 +702,40 @@ START_TEST(test_sender_goes)
 }
 END_TEST
 
+/*
+ * An answer that comes after ours has looked for one, and before stock code does, is looked at as
+ * well: the task goes round and round for other requests while it comes. A worker that slept over it
+ * would hold up the end of its queue pair.
+ */
+START_TEST(test_answer_between_looks)
+{
+	struct rig_span here = at_a(4, 64), there;
+	struct rig_op read = { .verb = RIG_READ, .sg = &there, .nsg = 1 };
+	struct rig_op write = { .verb = RIG_WRITE, .sg = &here, .nsg = 1 };
+	struct rig_pair *p;
+	unsigned int i, n;
+	double took;
+
+	NEEDS_LATE(0, LATE_NEVER);
+	read.remote = at_a(0, 900);
+	write.remote = at_a(8, 64);
+	for (i = 0; i < 24; i++) {
+		p = rig_pair(rig, IBV_QPT_RC);
+		there = at_b(i, 900);
+		ck_assert_int_eq(rig_post(p, &read), 0);
+		for (n = 0; n < 30; n++)
+			ck_assert_int_eq(rig_post(p, &write), 0);
+		wait_until_asked(i + 1);
+		rig_sleep(0.02);
+		took = rig_now();
+		rig_unpair(p);
+		took = rig_now() - took;
+		ck_assert_msg(took < 2 * QUICK, "destruction took %.1f s in round %u", took, i);
+	}
+	late_release(late);
+}
+END_TEST
+
 /* A queue pair that was answering a read begins anew. */
 START_TEST(test_reset_in_a_read)
 {
@@ -1021,6 +1055,7 @@ int main(void)
 	tcase_add_test(tc, test_others_go_on);
 	tcase_add_loop_test(tc, test_nothing_is_held, 0, 6 * ACTIONS);
 	tcase_add_loop_test(tc, test_sender_goes, 0, 3);
+	tcase_add_test(tc, test_answer_between_looks);
 	tcase_add_test(tc, test_drained);
 	tcase_add_test(tc, test_long_datagram);
 	tcase_add_test(tc, test_exit);

@@ -1,0 +1,9 @@
+# SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+# what: stock code takes answers that came after ours has looked, and has time for it
+# file: ../rxe/send.c
+# kernel: 7.2
+# run: test_waiting
+# report: destruction of who has sent what waits took
+s/#include "binding.h"/#include <linux\/delay.h>\n&/
+s/\tto_odp_qp\(qp\)->no_answer = !skb;\n//
+s/(\tif \(!look \|\| !rxe_odp_answer_waits\(qp\)\) \{\n)/\1\t\tusleep_range(1000, 2000);\n/

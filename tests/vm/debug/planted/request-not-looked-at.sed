@@ -1,0 +1,9 @@
+# SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
+# what: stock code takes requests that came after ours has looked, and has time for it
+# file: ../rxe/send.c
+# kernel: 7.2
+# run: test_waiting
+# report: took [0-9.]* s while a (send|write) from wait
+s/#include "binding.h"/#include <linux\/delay.h>\n&/
+s/\t\toqp->no_request = true;\n//
+s/(\treq = )(look && rxe_odp_send_waits\(qp\))( \? -EAGAIN : rxe_requester\(qp\);\n)/\tif (\2)\n\t\treq = -EAGAIN;\n\telse\n\t\tusleep_range(1000, 2000), req = rxe_requester(qp);\n/
