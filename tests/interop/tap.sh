@@ -59,17 +59,17 @@ has_odp() {
 	ibv_devinfo -v -d "$device" | grep -q 'ODP_SUPPORT'
 }
 
-# The entry of the device's GID table that stands for its IPv4 address: the
-# tools of other people want its index.
+# The entry of the device's GID table that stands for its IPv4 address, or one that
+# matches: the tools of other people want its index.
 gid_index() {
-	local gids=/sys/class/infiniband/$device/ports/1/gids index
+	local gids=/sys/class/infiniband/$device/ports/1/gids wanted=${1:-0000:0000:0000:0000:0000:ffff:*} index
 	for index in $(ls "$gids" | sort -n); do
-		if [[ $(cat "$gids/$index") == 0000:0000:0000:0000:0000:ffff:* ]]; then
+		if [[ $(cat "$gids/$index") == $wanted ]]; then
 			echo "$index"
 			return
 		fi
 	done
-	echo "no IPv4 GID on $device" >&2
+	echo "no GID like $wanted on $device" >&2
 	return 1
 }
 
