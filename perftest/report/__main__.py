@@ -104,10 +104,12 @@ def say_how(report, values):
 
 
 def show_targets(report, values):
+    """In the report, and for whoever waits for it."""
     report.heading("Targets")
     table = Table("question", "target", "measured", "guest", "")
     for target in all_targets(values):
         table.add(target.question, target.limit, target.found, target.where, target.mark())
+        print("%-7s  %s %s: %s" % (target.mark(), target.question, target.limit, target.found))
     report.table(table)
 
 
