@@ -101,6 +101,10 @@ struct rxe_odp_qp {
 	bool			no_answer;	/* none was there to be looked at */
 	bool			no_request;	/* nor a request */
 	u32			request_end;	/* where one would have been */
+	bool			looks;		/* what is sent is looked at */
+	bool			went_back;	/* to send again what is now next */
+	u32			flush_psn;	/* of the last flush looked at */
+	u64			flush_ready;	/* bytes of it that have been there */
 	struct timer_list	timer;		/* of a parked request */
 	bool			held;		/* recv is from the shared queue */
 	struct {
@@ -112,6 +116,13 @@ struct rxe_odp_qp {
 static inline struct rxe_odp_qp *to_odp_qp(struct rxe_qp *qp)
 {
 	return container_of(qp, struct rxe_odp_qp, qp);
+}
+
+/* Will the requester, or does it, go back to send requests again? */
+static inline bool rxe_odp_goes_back(const struct rxe_qp *qp)
+{
+	return READ_ONCE(qp->req.need_retry) &&
+	       !READ_ONCE(qp->req.wait_for_rnr_timer);
 }
 
 /* A place in a scatter list that user space may be changing. */

@@ -260,6 +260,73 @@ static bool rxe_odp_wait_for_recv(struct rxe_qp *qp, struct rxe_pkt_info *pkt)
 				     IB_ACCESS_LOCAL_WRITE);
 }
 
+/* A flush waits for so much of its range in one go. */
+#define RXE_ODP_FLUSH_PIECE	SZ_4M
+
+static bool rxe_odp_piece_ready(struct rxe_mr *mr,
+				const struct rxe_odp_access *at)
+{
+	return odp_region_ready(rxe_odp_region(mr),
+				rxe_odp_va(mr, at->base + at->iova), at->len,
+				at->write);
+}
+
+/*
+ * Must @qp wait for a piece of the @len bytes from @t on?  What has been there
+ * once does not begin that anew: all of a long range may never be.
+ */
+static bool rxe_odp_flush_waits_for(struct rxe_qp *qp, struct rxe_mr *mr,
+				    struct rxe_odp_target *t, u64 len)
+{
+	u64 start = t->at.iova, *done = &to_odp_qp(qp)->flush_ready;
+	bool waits;
+
+	for (; *done < len; *done += t->at.len) {
+		t->at.iova = start + *done;
+		t->at.len = min(len - *done, RXE_ODP_FLUSH_PIECE);
+		t->at.more = len - *done;
+		if (rxe_odp_piece_ready(mr, &t->at))
+			continue;
+		waits = rxe_odp_wait_for(qp, RXE_ODP_RESPONDER, mr, &t->at);
+		/* The access finds out what cannot be had, and why. */
+		if (waits || !rxe_odp_piece_ready(mr, &t->at))
+			return waits;
+	}
+	return false;
+}
+
+/* A flush to persistence reads all of its range, or of the region. */
+static bool rxe_odp_flush_waits(struct rxe_qp *qp, struct rxe_pkt_info *pkt)
+{
+	struct rxe_odp_qp *oqp = to_odp_qp(qp);
+	bool all = feth_sel(pkt) == IB_FLUSH_MR, waits = false;
+	struct rxe_odp_target t = {
+		.at.key = reth_rkey(pkt),
+		.at.iova = reth_va(pkt),
+		.bounds = all ? 0 : reth_len(pkt),
+		.access = IB_ACCESS_FLUSH_PERSISTENT,
+	};
+	struct rxe_mr *mr;
+
+	if (!(feth_plt(pkt) & IB_FLUSH_PERSISTENT) ||
+	    !rxe_odp_qp_allows(qp, pkt))
+		return false;
+	mr = rxe_odp_remote_mr(qp, &t);
+	if (!mr)
+		return false;
+	if (oqp->flush_psn != pkt->psn) {
+		oqp->flush_psn = pkt->psn;
+		oqp->flush_ready = 0;
+	}
+	if (all)
+		t.at.iova = mr->ibmr.iova;
+	if (rxe_odp_region(mr))
+		waits = rxe_odp_flush_waits_for(qp, mr, &t,
+						all ? mr->ibmr.length : t.bounds);
+	rxe_put(mr);
+	return waits;
+}
+
 /* Must the request at the head of the queue wait for its memory? */
 static bool rxe_odp_request_waits(struct rxe_qp *qp, struct rxe_pkt_info *pkt)
 {
@@ -274,6 +341,8 @@ static bool rxe_odp_request_waits(struct rxe_qp *qp, struct rxe_pkt_info *pkt)
 		return false;
 	if (!qp->resp.res && (pkt->mask & RXE_SEND_MASK))
 		return rxe_odp_wait_for_recv(qp, pkt);
+	if (!qp->resp.res && (pkt->mask & RXE_FLUSH_MASK))
+		return rxe_odp_flush_waits(qp, pkt);
 	return rxe_odp_target_of(qp, pkt, &target) &&
 	       rxe_odp_wait_for_target(qp, &target);
 }
@@ -478,6 +547,7 @@ void rxe_odp_init_qp(struct rxe_odp_qp *oqp)
 	timer_setup(&oqp->timer, rxe_odp_timer, 0);
 	/* No packet has this number. */
 	oqp->ahead_psn = U32_MAX;
+	oqp->flush_psn = U32_MAX;
 	/* What a queue pair of the past is told must not fit. */
 	for (i = 0; i < RXE_ODP_WHO_NR; i++) {
 		oqp->wait[i].first = get_random_u32();

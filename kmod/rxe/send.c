@@ -26,9 +26,8 @@ static const struct rxe_send_wqe *rxe_odp_next_wqe(struct rxe_qp *qp)
 	struct rxe_odp_qp *oqp = to_odp_qp(qp);
 	struct rxe_queue *q = qp->sq.queue;
 
-	/* A retry goes back to requests whose memory was there before. */
-	if (!q || (READ_ONCE(qp->req.need_retry) &&
-		   !READ_ONCE(qp->req.wait_for_rnr_timer)))
+	/* Where it goes back to is looked at when it has (stock_req.c). */
+	if (!q || rxe_odp_goes_back(qp))
 		return NULL;
 	if (qp->req.wqe_index == queue_get_producer(q, QUEUE_TYPE_FROM_CLIENT)) {
 		oqp->request_end = qp->req.wqe_index;
@@ -148,10 +147,15 @@ static int rxe_odp_complete(struct rxe_qp *qp, bool look)
 int rxe_odp_sender(struct rxe_qp *qp)
 {
 	bool look = rxe_odp_in_use() && rxe_odp_sends(qp);
+	struct rxe_odp_qp *oqp = to_odp_qp(qp);
 	int req, comp;
 
+	oqp->looks = look;
+	oqp->went_back = false;
 	req = look && rxe_odp_send_waits(qp) ? -EAGAIN : rxe_requester(qp);
-	to_odp_qp(qp)->no_request = false;
+	oqp->no_request = false;
+	if (oqp->went_back)
+		req = 0;
 	comp = rxe_odp_complete(qp, look);
 	/* Again, as long as one of the two has something to do. */
 	return req && comp ? -EAGAIN : 0;

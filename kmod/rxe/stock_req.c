@@ -13,15 +13,28 @@
  * When there was no request to look at, one that is posted before stock code
  * looks for itself stays for the next pass of the task: who posts it schedules
  * the task behind that, and a task that runs already runs once more.
+ *
+ * When stock code goes back to what is to be sent again, it finds nothing there
+ * to send: that is for the next pass as well, which looks at it.  Its memory was
+ * there when it was sent, and may be gone by now.
  */
 #include "binding.h"
 #include "rxe_queue.h"
 
+/*
+ * Called once to go back and once for the next request, in that order.  A timer
+ * may ask for going back between stock code's look at that and the second call,
+ * which is then taken for the first: the answer is right for both, and one more
+ * pass goes back.
+ */
 static u32 rxe_odp_producer(struct rxe_qp *qp, const struct rxe_queue *q,
 			    enum queue_type type)
 {
 	struct rxe_odp_qp *oqp = to_odp_qp(qp);
 
+	if (oqp->went_back)
+		return qp->req.wqe_index;
+	oqp->went_back = oqp->looks && rxe_odp_goes_back(qp);
 	return oqp->no_request ? oqp->request_end : queue_get_producer(q, type);
 }
 

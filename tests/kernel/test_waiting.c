@@ -748,6 +748,97 @@ START_TEST(test_between_looks)
 }
 END_TEST
 
+/*
+ * A request is sent again, as its target is late, and by then its own memory is gone: that is waited
+ * for as at the first time, by nobody's worker. _i 0: the queue pair is destroyed meanwhile; 1: both
+ * pages come in the end.
+ */
+START_TEST(test_sent_again)
+{
+	struct rig_span here;
+	struct rig_op op = { .verb = RIG_WRITE, .sg = &here, .nsg = 1 };
+	int64_t count[COUNTERS];
+	struct rig_pair *p;
+	struct ibv_wc wc;
+	double took;
+
+	RIG_NEEDS_ODP(rig);
+	madvise(b, LEN, MADV_NOHUGEPAGE);
+	rig_fill(b, RIG_PAGE, 5, 0);
+	if (!be_late(0, LATE_NEVER))
+		RIG_SKIP(why);
+	p = rig_pair(rig, IBV_QPT_RC);
+	here = at_b(0, 900);
+	op.remote = at_b(8, 900);
+	counters(count);
+	ck_assert_int_eq(rig_post(p, &op), 0);
+	wait_until_asked(1);
+	rig_sleep(0.6);
+	ck_assert_int_eq(madvise(b, RIG_PAGE, MADV_DONTNEED), 0);
+	wait_until_asked(2);
+	counters_since(count, "of who sent again");
+	ck_assert_int_gt(count[RNR], 0);
+	rig_sleep(0.1);
+	if (_i)
+		late_release(late);
+	took = rig_now();
+	if (_i) {
+		rig_reap(rig, p->end[RIG_A].scq, &wc, 1, "the write");
+		ck_assert_msg(wc.status == IBV_WC_SUCCESS, "%s", rig_status_name(wc.status));
+		rig_expect(b + 8 * RIG_PAGE, 900, SEED, 0, "what was sent again");
+	}
+	rig_unpair(p);
+	took = rig_now() - took;
+	ck_assert_msg(took < 2 * QUICK, "the end of who waits to send again took %.1f s", took);
+}
+END_TEST
+
+/*
+ * A flush to persistence waits for what is not there, of all of its range, as other requests do: its
+ * queue pair can be destroyed (_i 0, 1: the late page is the first, or far behind). In the end (2, 3)
+ * it is refused, as ordinary memory is not persistent.
+ */
+START_TEST(test_flush_waits)
+{
+	const size_t len = 16 * MIB, first = _i & 1 ? len - RIG_PAGE : 0;
+	struct rig_op op = { .verb = RIG_FLUSH, .flush_type = IBV_FLUSH_PERSISTENT,
+			     .flush_level = _i & 1 ? IBV_FLUSH_MR : IBV_FLUSH_RANGE };
+	struct rig_pair *p;
+	struct rig_mr *mr;
+	struct ibv_wc wc;
+	double took;
+	uint8_t *c;
+
+	RIG_NEEDS_ODP(rig);
+	if (!(rig->caps.device_cap_flags_ex & IB_UVERBS_DEVICE_FLUSH_PERSISTENT))
+		RIG_SKIP("no flush to persistence");
+	c = rig_map(len, 0, RIG_ANON);
+	madvise(c, len, MADV_NOHUGEPAGE);
+	if (first)
+		memset(c, 1, first);
+	late = late_pages(c + first, len - first, LATE_NEVER, SEED, why, sizeof(why));
+	if (!late)
+		RIG_SKIP(why);
+	mr = rig_reg(rig, c, len, RIG_IOVA_SAME, RIG_RW_FLUSH | IBV_ACCESS_FLUSH_PERSISTENT, true);
+	p = rig_pair(rig, IBV_QPT_RC);
+	op.remote = rig_at(mr, 0, (uint32_t)len);
+	ck_assert_int_eq(rig_post(p, &op), 0);
+	wait_until_asked(1);
+	rig_sleep(0.1);
+	if (_i > 1)
+		late_release(late);
+	took = rig_now();
+	if (_i > 1) {
+		rig_reap(rig, p->end[RIG_A].scq, &wc, 1, "the flush");
+		ck_assert_msg(wc.status == IBV_WC_REM_ACCESS_ERR, "%s", rig_status_name(wc.status));
+	}
+	rig_unpair(p);
+	took = rig_now() - took;
+	ck_assert_msg(took < 2 * QUICK, "the end of who waits to flush took %.1f s", took);
+	rig_dereg(mr);
+}
+END_TEST
+
 /* A queue pair that was answering a read begins anew. */
 START_TEST(test_reset_in_a_read)
 {
@@ -1068,6 +1159,8 @@ int main(void)
 	tcase_add_loop_test(tc, test_nothing_is_held, 0, 6 * ACTIONS);
 	tcase_add_loop_test(tc, test_sender_goes, 0, 3);
 	tcase_add_loop_test(tc, test_between_looks, 0, 2);
+	tcase_add_loop_test(tc, test_sent_again, 0, 2);
+	tcase_add_loop_test(tc, test_flush_waits, 0, 4);
 	tcase_add_test(tc, test_drained);
 	tcase_add_test(tc, test_long_datagram);
 	tcase_add_test(tc, test_exit);
