@@ -55,11 +55,17 @@ struct odp_op {
 	spinlock_t		*lock;
 };
 
-static bool odp_page_is_pmem(struct page *page)
+static bool odp_page_lies_in(struct page *page, unsigned long desc)
 {
 	return region_intersects(page_to_phys(page), PAGE_SIZE, IORESOURCE_MEM,
-				 IORES_DESC_PERSISTENT_MEMORY) ==
-	       REGION_INTERSECTS;
+				 desc) == REGION_INTERSECTS;
+}
+
+/* Also what firmware without NFIT, or "memmap=", says is persistent. */
+static bool odp_page_is_pmem(struct page *page)
+{
+	return odp_page_lies_in(page, IORES_DESC_PERSISTENT_MEMORY) ||
+	       odp_page_lies_in(page, IORES_DESC_PERSISTENT_MEMORY_LEGACY);
 }
 
 static void odp_op_atomic(struct odp_op *op, u64 *ptr)

@@ -125,6 +125,40 @@ static void cause_zero_range(struct scene *s, size_t at, size_t len)
 
 /* ------------------------------------------------------------------ row 27: DAX */
 
+static bool prepare_flush(struct scene *s)
+{
+	return s->rig->caps.device_cap_flags_ex & IB_UVERBS_DEVICE_FLUSH_PERSISTENT ||
+	       scene_skip(s, "the device cannot flush to persistence");
+}
+
+/* Pages that are mapped and pages that are not, some of them written by way of the region. */
+static void check_flush(struct scene *s)
+{
+	const int access = RIG_RW | IBV_ACCESS_FLUSH_PERSISTENT;
+	struct rig_pair *pair = rig_pair(s->rig, IBV_QPT_RC);
+	struct rig_mr *mr = s->implicit ?
+		rig_reg(s->rig, NULL, SIZE_MAX, RIG_IOVA_SAME, access, true) :
+		rig_reg(s->rig, s->mem, s->len, RIG_IOVA_SAME, access, true);
+	struct rig_mr *pinned = rig_reg(s->rig, rig_map(RIG_PAGE, 0, RIG_ANON), RIG_PAGE,
+					RIG_IOVA_SAME, RIG_RW, false);
+	const uint64_t base = s->implicit ? (uintptr_t)s->mem : 0;
+	size_t at;
+
+	for (at = 0; at < s->len; at += s->len / 8) {
+		RIG_OK(rig_write(pair, rig_at(pinned, 0, 900), rig_at(mr, base + at + 100, 900)));
+		RIG_OK(rig_flush(pair, rig_at(mr, base + at + 100, 900), IBV_FLUSH_PERSISTENT,
+				 IBV_FLUSH_RANGE));
+	}
+	scene_madvise(s, s->len / 2, s->len / 2, MADV_DONTNEED, "MADV_DONTNEED");
+	RIG_OK(rig_flush(pair, rig_at(mr, base, (uint32_t)s->len), IBV_FLUSH_PERSISTENT,
+			 IBV_FLUSH_RANGE));
+	if (!s->implicit)
+		RIG_OK(rig_flush(pair, rig_at(mr, 0, 0), IBV_FLUSH_PERSISTENT, IBV_FLUSH_MR));
+	rig_dereg(mr);
+	rig_dereg(pinned);
+	rig_unpair(pair);
+}
+
 static bool ready_reflink(struct scene *s)
 {
 	char path[] = "/run/odpreg-dax/clone.XXXXXX";
@@ -180,6 +214,8 @@ const struct row file_rows[] = {
 	{ 27, "dax-punch", "a hole is punched into a DAX file; another gets the blocks",
 	  "clear|unmap", PAGES_4K, ON_DAX, ZEROS, 0, .cause = cause_punch,
 	  .restore = restore_punch },
+	{ 27, "dax-flush", "the same; then all is flushed to persistence", "clear", PAGES_4K,
+	  ON_DAX, KEPT, 0, .prepare = prepare_flush, .cause = cause_dontneed, .check = check_flush },
 	{ 27, "dax-reflink", "a DAX file is cloned", "clear|protection_page", PAGES_4K, ON_DAX,
 	  KEPT, 0, .ready = ready_reflink, .cause = cause_reflink },
 	{ 0 }
