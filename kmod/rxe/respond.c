@@ -491,6 +491,8 @@ int rxe_odp_receiver(struct rxe_qp *qp)
 	if (!rxe_odp_receives(qp)) {
 		rxe_odp_unpark(oqp);
 		rxe_odp_flush_held(oqp);
+		/* Numbers begin anew after a reset. */
+		oqp->flush_psn = U32_MAX;
 		/* A read that was parked half answered; a reset frees it. */
 		qp->resp.res = NULL;
 		return rxe_receiver(qp);

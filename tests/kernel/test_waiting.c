@@ -796,11 +796,27 @@ END_TEST
 /*
  * A flush to persistence waits for what is not there, of all of its range, as other requests do: its
  * queue pair can be destroyed (_i 0, 1: the late page is the first, or far behind). In the end (2, 3)
- * it is refused, as ordinary memory is not persistent.
+ * it is refused, as ordinary memory is not persistent. One of the same number before a reset (4) does
+ * not count.
  */
+static void flush_and_reset(struct rig_pair *p, const struct rig_op *op, uint8_t *page)
+{
+	struct ibv_wc wc;
+
+	ck_assert_int_eq(rig_post(p, op), 0);
+	rig_reap(rig, p->end[RIG_A].scq, &wc, 1, "the first flush");
+	ck_assert_int_eq(wc.status, IBV_WC_REM_ACCESS_ERR);
+	rig_set_state(p, RIG_B, IBV_QPS_RESET);
+	rig_set_state(p, RIG_A, IBV_QPS_RESET);
+	rig_join(p, RIG_A, p->end[RIG_B].qp->qp_num);
+	rig_join(p, RIG_B, p->end[RIG_A].qp->qp_num);
+	ck_assert_int_eq(madvise(page, RIG_PAGE, MADV_DONTNEED), 0);
+}
+
 START_TEST(test_flush_waits)
 {
 	const size_t len = 16 * MIB, first = _i & 1 ? len - RIG_PAGE : 0;
+	const bool again = _i == 4, ends = _i == 2 || _i == 3;
 	struct rig_op op = { .verb = RIG_FLUSH, .flush_type = IBV_FLUSH_PERSISTENT,
 			     .flush_level = _i & 1 ? IBV_FLUSH_MR : IBV_FLUSH_RANGE };
 	struct rig_pair *p;
@@ -814,21 +830,22 @@ START_TEST(test_flush_waits)
 		RIG_SKIP("no flush to persistence");
 	c = rig_map(len, 0, RIG_ANON);
 	madvise(c, len, MADV_NOHUGEPAGE);
-	if (first)
-		memset(c, 1, first);
+	memset(c, 1, again ? len : first);
 	late = late_pages(c + first, len - first, LATE_NEVER, SEED, why, sizeof(why));
 	if (!late)
 		RIG_SKIP(why);
 	mr = rig_reg(rig, c, len, RIG_IOVA_SAME, RIG_RW_FLUSH | IBV_ACCESS_FLUSH_PERSISTENT, true);
 	p = rig_pair(rig, IBV_QPT_RC);
 	op.remote = rig_at(mr, 0, (uint32_t)len);
+	if (again)
+		flush_and_reset(p, &op, c);
 	ck_assert_int_eq(rig_post(p, &op), 0);
 	wait_until_asked(1);
 	rig_sleep(0.1);
-	if (_i > 1)
+	if (ends)
 		late_release(late);
 	took = rig_now();
-	if (_i > 1) {
+	if (ends) {
 		rig_reap(rig, p->end[RIG_A].scq, &wc, 1, "the flush");
 		ck_assert_msg(wc.status == IBV_WC_REM_ACCESS_ERR, "%s", rig_status_name(wc.status));
 	}
@@ -1160,7 +1177,7 @@ int main(void)
 	tcase_add_loop_test(tc, test_sender_goes, 0, 3);
 	tcase_add_loop_test(tc, test_between_looks, 0, 2);
 	tcase_add_loop_test(tc, test_sent_again, 0, 2);
-	tcase_add_loop_test(tc, test_flush_waits, 0, 4);
+	tcase_add_loop_test(tc, test_flush_waits, 0, 5);
 	tcase_add_test(tc, test_drained);
 	tcase_add_test(tc, test_long_datagram);
 	tcase_add_test(tc, test_exit);
