@@ -231,6 +231,9 @@ static int odp_access(struct odp_region *region, struct odp_op *op, u64 va,
 			return ret;
 		va += bytes;
 		len -= bytes;
+		/* A flush may be as long as the region. */
+		if (!(va & (ODP_LEAF_SIZE - 1)))
+			cond_resched();
 	}
 	return 0;
 }
@@ -523,7 +526,7 @@ EXPORT_SYMBOL_GPL(odp_region_ready);
  */
 u64 odp_generation(void)
 {
-	return atomic64_read(&odp_gauges.stat[ODP_STAT_INVALIDATIONS_HANDLED]);
+	return atomic64_read(&odp_gauges.generation);
 }
 EXPORT_SYMBOL_GPL(odp_generation);
 

@@ -149,6 +149,7 @@ struct odp_gauges {
 	atomic_long_t leaves;
 	atomic_long_t entries;
 	atomic_long_t faults;		/* requests in flight */
+	atomic64_t generation;		/* moves when translations go */
 	atomic64_t stat[ODP_STAT_NR];
 	atomic64_t event_calls[ODP_EVENTS];	/* by enum mmu_notifier_event */
 	atomic64_t event_pages[ODP_EVENTS];

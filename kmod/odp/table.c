@@ -273,11 +273,15 @@ static unsigned int odp_leaf_clear(struct odp_leaf *leaf, unsigned int first,
 		small++;
 	}
 	leaf->count -= small;
+	pages += small;
+	/* Here, not behind all of the range: who remembers looks, or waits. */
+	if (pages)
+		atomic64_inc(&odp_gauges.generation);
 	write_unlock(&leaf->lock);
 
 	if (small)
 		atomic_long_sub(small, &odp_gauges.entries);
-	return pages + small;
+	return pages;
 }
 
 /*

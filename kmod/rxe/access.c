@@ -90,26 +90,18 @@ RXE_RESP_STATE rxe_mr_do_atomic_write(struct rxe_mr *mr, u64 iova, u64 value)
 	return rxe_odp_store(region, mr, iova, value);
 }
 
-static int rxe_odp_flush(struct odp_region *region, struct rxe_mr *mr, u64 iova,
-			 u64 length)
-{
-	/*
-	 * A flush of the whole region reaches us with its length cut to 32
-	 * bits.  A range that looks the same is flushed further than asked.
-	 */
-	if (iova == mr->ibmr.iova && (u32)length == (u32)mr->ibmr.length)
-		length = mr->ibmr.length;
-	return odp_region_flush_persistent(region, rxe_odp_va(mr, iova),
-					   length);
-}
-
-int rxe_flush_pmem_iova(struct rxe_mr *mr, u64 iova, unsigned int length)
+/*
+ * Stands where stock rxe_resp.c calls rxe_flush_pmem_iova(), whose length has 32
+ * bits: that of a whole region may have more.
+ */
+int rxe_odp_flush(struct rxe_mr *mr, u64 iova, u64 length)
 {
 	struct odp_region *region = mr ? rxe_odp_region(mr) : NULL;
 
 	if (!region)
-		return rxe_flush_pmem_iova_pinned(mr, iova, length);
-	return rxe_odp_flush(region, mr, iova, length);
+		return rxe_flush_pmem_iova(mr, iova, length);
+	return odp_region_flush_persistent(region, rxe_odp_va(mr, iova),
+					   length);
 }
 
 #ifdef RXE_HAS_ODP_HOOKS
@@ -151,7 +143,7 @@ enum resp_states rxe_odp_do_atomic_write(struct rxe_mr *mr, u64 iova, u64 value)
 
 int rxe_odp_flush_pmem_iova(struct rxe_mr *mr, u64 iova, unsigned int length)
 {
-	return rxe_flush_pmem_iova(mr, iova, length);
+	return rxe_odp_flush(mr, iova, length);
 }
 
 int rxe_ib_advise_mr(struct ib_pd *ibpd, enum ib_uverbs_advise_mr_advice advice,

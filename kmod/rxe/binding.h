@@ -58,6 +58,13 @@ enum rxe_odp_who {
 	RXE_ODP_WHO_NR,
 };
 
+/* What is to be done about memory that a packet touches. */
+enum rxe_odp_verdict {
+	RXE_ODP_READY,	/* it is there */
+	RXE_ODP_WAITS,	/* it is not; the task is told when to look again */
+	RXE_ODP_GO,	/* nor will it be by waiting: the access sees to it */
+};
+
 /* What a packet touches, by key and address as stock code will check them. */
 struct rxe_odp_access {
 	u32			key;
@@ -89,6 +96,15 @@ struct rxe_odp_wait {
 	struct rxe_odp_ready	ready;		/* the task's own */
 };
 
+/* A flush to persistence. */
+struct rxe_odp_flush {
+	u32			psn;
+	u32			key;
+	u64			iova;
+	u64			len;
+	u64			ready;		/* bytes that have been there */
+};
+
 /* Our queue pair: rxe's, and behind it what ours knows of it. */
 struct rxe_odp_qp {
 	struct rxe_qp		qp;
@@ -103,8 +119,7 @@ struct rxe_odp_qp {
 	u32			request_end;	/* where one would have been */
 	bool			looks;		/* what is sent is looked at */
 	bool			went_back;	/* to send again what is now next */
-	u32			flush_psn;	/* of the last flush looked at */
-	u64			flush_ready;	/* bytes of it that have been there */
+	struct rxe_odp_flush	flush;		/* the last one looked at */
 	struct timer_list	timer;		/* of a parked request */
 	bool			held;		/* recv is from the shared queue */
 	struct {
@@ -152,11 +167,12 @@ RXE_RESP_STATE rxe_mr_do_atomic_op_pinned(struct rxe_mr *mr, u64 iova,
 					  u64 swap_add, u64 *orig_val);
 RXE_RESP_STATE rxe_mr_do_atomic_write_pinned(struct rxe_mr *mr, u64 iova,
 					     u64 value);
-int rxe_flush_pmem_iova_pinned(struct rxe_mr *mr, u64 iova,
-			       unsigned int length);
 void rxe_odp_mr_init_keys(int access, struct rxe_mr *mr);
 /* The lock around stock rxe's own 64-bit atomics. */
 spinlock_t *rxe_odp_atomic_ops_lock(void);
+
+/* access.c */
+int rxe_odp_flush(struct rxe_mr *mr, u64 iova, u64 length);
 
 /* mr.c */
 int rxe_odp_mr_init(struct rxe_dev *rxe, u64 start, u64 length, int access,
@@ -178,8 +194,9 @@ void rxe_odp_count_region(int n);
 bool rxe_odp_in_use(void);
 bool rxe_odp_still_ready(struct rxe_qp *qp, enum rxe_odp_who who, u32 key,
 			 u64 iova, u32 len, bool write);
-bool rxe_odp_wait_for(struct rxe_qp *qp, enum rxe_odp_who who,
-		      struct rxe_mr *mr, const struct rxe_odp_access *at);
+enum rxe_odp_verdict rxe_odp_wait_for(struct rxe_qp *qp, enum rxe_odp_who who,
+				      struct rxe_mr *mr,
+				      const struct rxe_odp_access *at);
 bool rxe_odp_wait_for_list(struct rxe_qp *qp, enum rxe_odp_who who,
 			   const struct rxe_odp_place *at, u32 max, u32 len,
 			   int access);
@@ -196,6 +213,7 @@ void rxe_odp_orphan_all(struct sk_buff_head *queue);
 void rxe_odp_init_qp(struct rxe_odp_qp *oqp);
 void rxe_odp_set_dying(struct rxe_odp_qp *oqp, bool dying);
 void rxe_odp_exit_qp(struct rxe_odp_qp *oqp);
+void rxe_odp_forget_read(struct rxe_qp *qp);
 
 /* send.c */
 int rxe_odp_sender(struct rxe_qp *qp);

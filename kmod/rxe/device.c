@@ -11,6 +11,7 @@ static typeof_member(struct ib_device, ops.reg_user_mr) rxe_stock_reg_user_mr;
 static typeof_member(struct ib_device, ops.rereg_user_mr) rxe_stock_rereg_user_mr;
 static typeof_member(struct ib_device, ops.dereg_mr) rxe_stock_dereg_mr;
 static typeof_member(struct ib_device, ops.create_qp) rxe_stock_create_qp;
+static typeof_member(struct ib_device, ops.modify_qp) rxe_stock_modify_qp;
 static typeof_member(struct ib_device, ops.destroy_qp) rxe_stock_destroy_qp;
 
 /*
@@ -135,6 +136,41 @@ static int rxe_odp_destroy_qp(struct ib_qp *ibqp, struct ib_udata *udata)
 	return ret;
 }
 
+/*
+ * A change of how many reads the peer may have under way.  Stock code replaces
+ * what it remembers of them, on some kernels while the responder may be using it
+ * (and a read may be parked half answered for as long as its next page takes),
+ * and clears as many as there will be, not as many as there are.  So the old ones
+ * are not there for it, and come back when it fails.
+ */
+static int rxe_odp_modify_qp(struct ib_qp *ibqp, struct ib_qp_attr *attr,
+			     int mask, struct ib_udata *udata)
+{
+	struct rxe_qp *qp = to_rqp(ibqp);
+	struct resp_res *old;
+	int count, ret;
+
+	if (!(mask & IB_QP_MAX_DEST_RD_ATOMIC))
+		return rxe_stock_modify_qp(ibqp, attr, mask, udata);
+
+	rxe_disable_task(&qp->recv_task);
+	rxe_odp_forget_read(qp);
+	old = qp->resp.resources;
+	count = qp->attr.max_dest_rd_atomic;
+	qp->resp.resources = NULL;
+	ret = rxe_stock_modify_qp(ibqp, attr, mask, udata);
+	if (qp->resp.resources) {
+		kfree(old);
+	} else {
+		qp->resp.resources = old;
+		qp->attr.max_dest_rd_atomic = count;
+	}
+	rxe_enable_task(&qp->recv_task);
+	/* Who had something for it meanwhile could not schedule it. */
+	rxe_sched_task(&qp->recv_task);
+	return ret;
+}
+
 static const struct ib_device_ops rxe_odp_ops = {
 	.advise_mr = rxe_odp_advise_mr,
 	.fill_res_mr_entry = rxe_odp_fill_res_mr_entry,
@@ -176,7 +212,9 @@ int rxe_odp_register_device(struct ib_device *dev, const char *name,
 	dev->ops.dereg_mr = rxe_odp_dereg_mr;
 	rxe_stock_create_qp = dev->ops.create_qp;
 	rxe_stock_destroy_qp = dev->ops.destroy_qp;
+	rxe_stock_modify_qp = dev->ops.modify_qp;
 	dev->ops.create_qp = rxe_odp_create_qp;
+	dev->ops.modify_qp = rxe_odp_modify_qp;
 	dev->ops.destroy_qp = rxe_odp_destroy_qp;
 	/* The core allocates them, and finds the ib_qp at their beginning. */
 	static_assert(!offsetof(struct rxe_odp_qp, qp.ibqp));

@@ -167,7 +167,8 @@ static bool rxe_odp_wait_for_target(struct rxe_qp *qp,
 	mr = rxe_odp_remote_mr(qp, t);
 	if (!mr)
 		return false;
-	waits = rxe_odp_wait_for(qp, RXE_ODP_RESPONDER, mr, &t->at);
+	waits = rxe_odp_wait_for(qp, RXE_ODP_RESPONDER, mr, &t->at) ==
+		RXE_ODP_WAITS;
 	rxe_put(mr);
 	return waits;
 }
@@ -263,42 +264,45 @@ static bool rxe_odp_wait_for_recv(struct rxe_qp *qp, struct rxe_pkt_info *pkt)
 /* A flush waits for so much of its range in one go. */
 #define RXE_ODP_FLUSH_PIECE	SZ_4M
 
-static bool rxe_odp_piece_ready(struct rxe_mr *mr,
-				const struct rxe_odp_access *at)
-{
-	return odp_region_ready(rxe_odp_region(mr),
-				rxe_odp_va(mr, at->base + at->iova), at->len,
-				at->write);
-}
-
 /*
- * Must @qp wait for a piece of the @len bytes from @t on?  What has been there
- * once does not begin that anew: all of a long range may never be.
+ * Must @qp wait for a piece of the range that it is to flush?  What has been
+ * there once does not begin that anew: all of a long range may never be.  And
+ * nothing is waited for behind memory that is not persistent, where the access
+ * will end.
  */
 static bool rxe_odp_flush_waits_for(struct rxe_qp *qp, struct rxe_mr *mr,
-				    struct rxe_odp_target *t, u64 len)
+				    struct rxe_odp_access *at)
 {
-	u64 start = t->at.iova, *done = &to_odp_qp(qp)->flush_ready;
-	bool waits;
+	struct odp_region *region = rxe_odp_region(mr);
+	struct rxe_odp_flush *flush = &to_odp_qp(qp)->flush;
+	enum rxe_odp_verdict verdict;
 
-	for (; *done < len; *done += t->at.len) {
-		t->at.iova = start + *done;
-		t->at.len = min(len - *done, RXE_ODP_FLUSH_PIECE);
-		t->at.more = len - *done;
-		if (rxe_odp_piece_ready(mr, &t->at))
-			continue;
-		waits = rxe_odp_wait_for(qp, RXE_ODP_RESPONDER, mr, &t->at);
-		/* The access finds out what cannot be had, and why. */
-		if (waits || !rxe_odp_piece_ready(mr, &t->at))
-			return waits;
+	for (; flush->ready < flush->len; flush->ready += at->len) {
+		at->iova = flush->iova + flush->ready;
+		at->more = flush->len - flush->ready;
+		at->len = min(at->more, RXE_ODP_FLUSH_PIECE);
+		verdict = rxe_odp_wait_for(qp, RXE_ODP_RESPONDER, mr, at);
+		if (verdict != RXE_ODP_READY)
+			return verdict == RXE_ODP_WAITS;
+		if (odp_region_flush_persistent(region,
+						rxe_odp_va(mr, at->base + at->iova), 1))
+			return false;
 	}
 	return false;
+}
+
+/* Is it the one that was looked at the last time, as far as that matters? */
+static void rxe_odp_flush_begins(struct rxe_odp_flush *flush,
+				 const struct rxe_odp_flush *now)
+{
+	if (flush->psn != now->psn || flush->key != now->key ||
+	    flush->iova != now->iova || flush->len != now->len)
+		*flush = *now;
 }
 
 /* A flush to persistence reads all of its range, or of the region. */
 static bool rxe_odp_flush_waits(struct rxe_qp *qp, struct rxe_pkt_info *pkt)
 {
-	struct rxe_odp_qp *oqp = to_odp_qp(qp);
 	bool all = feth_sel(pkt) == IB_FLUSH_MR, waits = false;
 	struct rxe_odp_target t = {
 		.at.key = reth_rkey(pkt),
@@ -306,6 +310,7 @@ static bool rxe_odp_flush_waits(struct rxe_qp *qp, struct rxe_pkt_info *pkt)
 		.bounds = all ? 0 : reth_len(pkt),
 		.access = IB_ACCESS_FLUSH_PERSISTENT,
 	};
+	struct rxe_odp_flush now = { .psn = pkt->psn, .key = t.at.key };
 	struct rxe_mr *mr;
 
 	if (!(feth_plt(pkt) & IB_FLUSH_PERSISTENT) ||
@@ -314,15 +319,12 @@ static bool rxe_odp_flush_waits(struct rxe_qp *qp, struct rxe_pkt_info *pkt)
 	mr = rxe_odp_remote_mr(qp, &t);
 	if (!mr)
 		return false;
-	if (oqp->flush_psn != pkt->psn) {
-		oqp->flush_psn = pkt->psn;
-		oqp->flush_ready = 0;
+	if (rxe_odp_region(mr)) {
+		now.iova = all ? mr->ibmr.iova : t.at.iova;
+		now.len = all ? mr->ibmr.length : t.bounds;
+		rxe_odp_flush_begins(&to_odp_qp(qp)->flush, &now);
+		waits = rxe_odp_flush_waits_for(qp, mr, &t.at);
 	}
-	if (all)
-		t.at.iova = mr->ibmr.iova;
-	if (rxe_odp_region(mr))
-		waits = rxe_odp_flush_waits_for(qp, mr, &t,
-						all ? mr->ibmr.length : t.bounds);
 	rxe_put(mr);
 	return waits;
 }
@@ -455,6 +457,19 @@ static void rxe_odp_nak(struct rxe_odp_qp *oqp, struct rxe_pkt_info *pkt)
 	rxe_odp_drop_all(qp, &qp->req_pkts);
 }
 
+/*
+ * The responder of @qp is not running, and what it needs to answer a read is
+ * about to be replaced: one that it stands in is asked for again by the peer.
+ */
+void rxe_odp_forget_read(struct rxe_qp *qp)
+{
+	struct sk_buff *skb = rxe_odp_peek(&qp->req_pkts);
+
+	if (qp->resp.res && skb)
+		rxe_odp_nak(to_odp_qp(qp), SKB_TO_PKT(skb));
+	qp->resp.res = NULL;
+}
+
 /* Can @qp execute requests at all?  Otherwise stock code takes it down. */
 static bool rxe_odp_receives(const struct rxe_qp *qp)
 {
@@ -492,7 +507,7 @@ int rxe_odp_receiver(struct rxe_qp *qp)
 		rxe_odp_unpark(oqp);
 		rxe_odp_flush_held(oqp);
 		/* Numbers begin anew after a reset. */
-		oqp->flush_psn = U32_MAX;
+		oqp->flush.psn = U32_MAX;
 		/* A read that was parked half answered; a reset frees it. */
 		qp->resp.res = NULL;
 		return rxe_receiver(qp);
@@ -549,7 +564,7 @@ void rxe_odp_init_qp(struct rxe_odp_qp *oqp)
 	timer_setup(&oqp->timer, rxe_odp_timer, 0);
 	/* No packet has this number. */
 	oqp->ahead_psn = U32_MAX;
-	oqp->flush_psn = U32_MAX;
+	oqp->flush.psn = U32_MAX;
 	/* What a queue pair of the past is told must not fit. */
 	for (i = 0; i < RXE_ODP_WHO_NR; i++) {
 		oqp->wait[i].first = get_random_u32();

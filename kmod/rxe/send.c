@@ -96,6 +96,39 @@ static bool rxe_odp_send_waits(struct rxe_qp *qp)
 				     qp->sq.max_sge, len, 0);
 }
 
+/*
+ * The request that stock code will take @pkt for: behind those at the head of
+ * the queue that it completes on the way, as they need no answer or have it in
+ * this one.  @psn is the next answer that it expects by then.
+ */
+static const struct rxe_send_wqe *
+rxe_odp_answered(struct rxe_qp *qp, const struct rxe_pkt_info *pkt, u32 *psn)
+{
+	struct rxe_queue *q = qp->sq.queue;
+	const struct rxe_send_wqe *wqe;
+	u32 index, end, state, last;
+
+	index = queue_get_consumer(q, QUEUE_TYPE_FROM_CLIENT) & q->index_mask;
+	end = queue_get_producer(q, QUEUE_TYPE_FROM_CLIENT) & q->index_mask;
+	for (; index != end; index = queue_next_index(q, index)) {
+		wqe = queue_addr_from_index(q, index);
+		state = READ_ONCE(wqe->state);
+		if (state == wqe_state_done)
+			continue;
+		if (state != wqe_state_pending && state != wqe_state_processing)
+			return NULL;
+		last = READ_ONCE(wqe->last_psn);
+		if (psn_compare(pkt->psn, last) <= 0)
+			return wqe;
+		if (state != wqe_state_pending ||
+		    (READ_ONCE(wqe->mask) & WR_ATOMIC_OR_READ_MASK))
+			return NULL;
+		if (psn_compare(last, *psn) >= 0)
+			*psn = (last + 1) & BTH_PSN_MASK;
+	}
+	return NULL;
+}
+
 /* Must the completer wait for where the answer at the head of its queue goes? */
 static bool rxe_odp_answer_waits(struct rxe_qp *qp)
 {
@@ -103,7 +136,7 @@ static bool rxe_odp_answer_waits(struct rxe_qp *qp)
 	const struct rxe_send_wqe *wqe;
 	struct rxe_odp_place at;
 	struct rxe_pkt_info *pkt;
-	u32 len;
+	u32 len, psn = qp->comp.psn;
 
 	to_odp_qp(qp)->no_answer = !skb;
 	if (!skb || !qp->sq.queue)
@@ -115,11 +148,9 @@ static bool rxe_odp_answer_waits(struct rxe_qp *qp)
 		len = min_t(u32, payload_size(pkt), SZ_8K);
 	else
 		return false;
+	wqe = rxe_odp_answered(qp, pkt, &psn);
 	/* Stock code takes no other answer in. */
-	if (pkt->psn != qp->comp.psn)
-		return false;
-	wqe = queue_head(qp->sq.queue, QUEUE_TYPE_FROM_CLIENT);
-	if (!wqe)
+	if (!wqe || pkt->psn != psn)
 		return false;
 	at = rxe_odp_place_of(&wqe->dma);
 	return rxe_odp_wait_for_list(qp, RXE_ODP_COMPLETER, &at,
@@ -127,16 +158,30 @@ static bool rxe_odp_answer_waits(struct rxe_qp *qp)
 				     IB_ACCESS_LOCAL_WRITE);
 }
 
+/* Is the request at the head done, without an answer? */
+static bool rxe_odp_head_is_done(struct rxe_qp *qp)
+{
+	const struct rxe_send_wqe *wqe;
+
+	wqe = queue_head(qp->sq.queue, QUEUE_TYPE_FROM_CLIENT);
+	return wqe && READ_ONCE(wqe->state) == wqe_state_done;
+}
+
 static int rxe_odp_complete(struct rxe_qp *qp, bool look)
 {
-	int ret;
+	struct rxe_odp_qp *oqp = to_odp_qp(qp);
+	bool waits = look && rxe_odp_answer_waits(qp);
+	int ret = -EAGAIN;
 
-	if (!look || !rxe_odp_answer_waits(qp)) {
+	/* What is done does not wait with an answer that is for another. */
+	if (waits)
+		oqp->no_answer = true;
+	if (!waits || rxe_odp_head_is_done(qp))
 		ret = rxe_odp_completer(qp);
-		to_odp_qp(qp)->no_answer = false;
+	oqp->no_answer = false;
+	if (!waits)
 		return ret;
-	}
-	if (READ_ONCE(to_odp_qp(qp)->dying))
+	if (READ_ONCE(oqp->dying))
 		rxe_odp_drop_all(qp, &qp->resp_pkts);
 	else
 		rxe_odp_orphan_all(&qp->resp_pkts);

@@ -13,7 +13,6 @@
 #pragma weak rxe_mr_copy
 #pragma weak rxe_mr_do_atomic_op
 #pragma weak rxe_mr_do_atomic_write
-#pragma weak rxe_flush_pmem_iova
 
 #include "stock/rxe_mr.c"
 
@@ -22,8 +21,6 @@ typeof(rxe_mr_do_atomic_op) rxe_mr_do_atomic_op_pinned
 	__alias(rxe_mr_do_atomic_op);
 typeof(rxe_mr_do_atomic_write) rxe_mr_do_atomic_write_pinned
 	__alias(rxe_mr_do_atomic_write);
-typeof(rxe_flush_pmem_iova) rxe_flush_pmem_iova_pinned
-	__alias(rxe_flush_pmem_iova);
 
 /* Both are static in stock rxe_mr.c on some kernels. */
 void rxe_odp_mr_init_keys(int access, struct rxe_mr *mr)

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 /*
- * Stock rxe_resp.c, what of it ours needs and cannot name from outside, and one
- * thing it has to ask ours: which receive request of a shared queue is next.
+ * Stock rxe_resp.c, what of it ours needs and cannot name from outside, and two
+ * things it has to ask ours: which receive request of a shared queue is next, and
+ * to flush memory to persistence.
  *
  * respond.c takes that from the queue to see whether its memory is there, and
  * holds it until stock code asks, so that no other queue pair gets it meanwhile.
@@ -31,6 +32,7 @@ static void rxe_odp_recv_advance(struct rxe_qp *qp, struct rxe_queue *q,
 /* All uses in stock rxe_resp.c are on receive queues, with a qp at hand. */
 #define queue_head(q, type)		rxe_odp_recv_head(qp, q, type)
 #define queue_advance_consumer(q, type)	rxe_odp_recv_advance(qp, q, type)
+#define rxe_flush_pmem_iova		rxe_odp_flush
 
 #include "stock/rxe_resp.c"
 

@@ -129,16 +129,18 @@ static void rxe_odp_ahead(struct rxe_odp_wait *wait, struct odp_region *region,
 	odp_region_ahead(region, from, len, write);
 }
 
-/* Ask for the pages.  Return: true when we are told later. */
-static bool rxe_odp_request(struct rxe_qp *qp, enum rxe_odp_who who,
-			    struct odp_region *region, u64 va, u32 len,
-			    bool write)
+/* Ask for the pages. */
+static enum rxe_odp_verdict rxe_odp_request(struct rxe_qp *qp,
+					    enum rxe_odp_who who,
+					    struct odp_region *region, u64 va,
+					    u32 len, bool write)
 {
 	struct rxe_odp_wait *wait = &to_odp_qp(qp)->wait[who];
 	struct odp_notify notify = {
 		.fn = rxe_odp_told,
 		.ctx = to_rdev(qp->ibqp.device),
 	};
+	int ret;
 
 	wait->region = region;
 	wait->va = va;
@@ -148,12 +150,13 @@ static bool rxe_odp_request(struct rxe_qp *qp, enum rxe_odp_who who,
 	atomic_inc(&wait->requests);
 	/* Before the request: we may be told before it returns. */
 	WRITE_ONCE(wait->pending, true);
-	if (odp_region_request(region, va, len, write, &notify) == -EINPROGRESS)
-		return true;
+	ret = odp_region_request(region, va, len, write, &notify);
+	if (ret == -EINPROGRESS)
+		return RXE_ODP_WAITS;
 	/* There already, or an error that the access will find as well. */
 	WRITE_ONCE(wait->pending, false);
 	atomic_dec(&wait->requests);
-	return false;
+	return ret ? RXE_ODP_GO : RXE_ODP_READY;
 }
 
 /* Is it there?  Then remember that, and how much there is behind it. */
@@ -180,12 +183,14 @@ static bool rxe_odp_look(struct rxe_odp_wait *wait, struct odp_region *region,
  * Must the task of @qp wait before it touches what @at says of @mr?  Then it is
  * scheduled when it may look again.
  */
-bool rxe_odp_wait_for(struct rxe_qp *qp, enum rxe_odp_who who,
-		      struct rxe_mr *mr, const struct rxe_odp_access *at)
+enum rxe_odp_verdict rxe_odp_wait_for(struct rxe_qp *qp, enum rxe_odp_who who,
+				      struct rxe_mr *mr,
+				      const struct rxe_odp_access *at)
 {
 	struct rxe_odp_wait *wait = &to_odp_qp(qp)->wait[who];
 	struct odp_region *region = rxe_odp_region(mr);
-	bool waits, same;
+	enum rxe_odp_verdict verdict;
+	bool same;
 	u64 va;
 
 	if (!region) {
@@ -195,38 +200,39 @@ bool rxe_odp_wait_for(struct rxe_qp *qp, enum rxe_odp_who who,
 			.write = true,
 			.generation = odp_generation(),
 		};
-		return false;
+		return RXE_ODP_READY;
 	}
 	va = rxe_odp_va(mr, at->base + at->iova);
 	if (rxe_odp_look(wait, region, at, va)) {
 		if (unlikely(wait->ahead - va <= RXE_ODP_AHEAD_LEFT))
 			rxe_odp_ahead(wait, region, va, at->more, at->write);
-		return false;
+		return RXE_ODP_READY;
 	}
 
 	same = wait->region == region && wait->va == va;
 	/* Pairs with the release in rxe_odp_told(). */
 	if (smp_load_acquire(&wait->pending)) {
 		if (same)
-			return true;
+			return RXE_ODP_WAITS;
 	} else if (same && wait->failed) {
 		/* Let the access find out why, and say so. */
 		wait->failed = 0;
-		return false;
+		return RXE_ODP_GO;
 	}
 	/* The access asks for itself, and waits. */
 	if (atomic_read(&wait->requests) >= RXE_ODP_REQUESTS)
-		return false;
+		return RXE_ODP_GO;
 
-	waits = rxe_odp_request(qp, who, region, va, at->len, at->write);
+	verdict = rxe_odp_request(qp, who, region, va, at->len, at->write);
 	rxe_odp_ahead(wait, region, va, at->more, at->write);
-	return waits;
+	return verdict;
 }
 
 /* One piece of a scatter list in user space's hands, as it is at this moment. */
-static bool rxe_odp_wait_for_piece(struct rxe_qp *qp, enum rxe_odp_who who,
-				   const struct rxe_sge *sge, u32 offset,
-				   u32 len, u32 more, int access)
+static enum rxe_odp_verdict
+rxe_odp_wait_for_piece(struct rxe_qp *qp, enum rxe_odp_who who,
+		       const struct rxe_sge *sge, u32 offset, u32 len, u32 more,
+		       int access)
 {
 	struct rxe_odp_access at = {
 		.key = READ_ONCE(sge->lkey),
@@ -235,22 +241,28 @@ static bool rxe_odp_wait_for_piece(struct rxe_qp *qp, enum rxe_odp_who who,
 		.more = more,
 		.write = access & IB_ACCESS_LOCAL_WRITE,
 	};
+	enum rxe_odp_verdict verdict;
 	struct rxe_mr *mr;
-	bool waits;
 
 	if (rxe_odp_still_ready(qp, who, at.key, at.iova, len, at.write))
-		return false;
+		return RXE_ODP_READY;
 	mr = lookup_mr(qp->pd, access, at.key, RXE_LOOKUP_LOCAL);
 	if (!mr)
-		return false;
-	waits = rxe_odp_wait_for(qp, who, mr, &at);
+		return RXE_ODP_GO;
+	verdict = rxe_odp_wait_for(qp, who, mr, &at);
 	rxe_put(mr);
-	return waits;
+	return verdict;
 }
 
 /*
- * The same for the @len bytes of a local scatter list from where @at stands.
- * The list may be user space's to change; it has no more than @max elements.
+ * Must the task wait for the @len bytes of a local scatter list from where @at
+ * stands?  The list may be user space's to change; it has no more than @max
+ * elements.
+ *
+ * The copy goes through the list in the same order, so the first piece that
+ * cannot be had is where it ends: nothing behind it is waited for.  Waiting for
+ * that would also make this forget the piece, which is remembered by its place,
+ * ask for it again, and so on without end.
  */
 bool rxe_odp_wait_for_list(struct rxe_qp *qp, enum rxe_odp_who who,
 			   const struct rxe_odp_place *at, u32 max, u32 len,
@@ -259,16 +271,18 @@ bool rxe_odp_wait_for_list(struct rxe_qp *qp, enum rxe_odp_who who,
 	u32 num = min(at->num_sge, max);
 	u32 offset = at->sge_offset;
 	u32 cur = at->cur_sge;
+	enum rxe_odp_verdict verdict;
 	u32 size, n;
 
 	while (len && cur < num) {
 		size = READ_ONCE(at->sge[cur].length);
 		if (offset < size) {
 			n = min(len, size - offset);
-			if (rxe_odp_wait_for_piece(qp, who, &at->sge[cur],
-						   offset, n, size - offset,
-						   access))
-				return true;
+			verdict = rxe_odp_wait_for_piece(qp, who, &at->sge[cur],
+							 offset, n,
+							 size - offset, access);
+			if (verdict != RXE_ODP_READY)
+				return verdict == RXE_ODP_WAITS;
 			len -= n;
 		}
 		cur++;

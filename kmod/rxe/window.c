@@ -19,10 +19,19 @@ bool rxe_odp_in_window(const struct rxe_mw *mw, u64 va, u64 len)
 	       va - first <= mw->length - len;
 }
 
+/* Is the request at the head of the queue a flush that names no range? */
+static bool rxe_odp_flushes_all(struct rxe_qp *qp, int access)
+{
+	struct sk_buff *skb = NULL;
+
+	if (access & (IB_ACCESS_FLUSH_GLOBAL | IB_ACCESS_FLUSH_PERSISTENT))
+		skb = rxe_odp_peek(&qp->req_pkts);
+	return skb && feth_sel(SKB_TO_PKT(skb)) == IB_FLUSH_MR;
+}
+
 /*
  * Stands where stock check_rkey() calls rxe_lookup_mw(), which it does when it
- * has the range of the request from its header, and once for each request.  A
- * flush of a whole region names no range and touches no byte.
+ * has the range of the request from its header, and once for each request.
  */
 struct rxe_mw *rxe_odp_lookup_mw(struct rxe_qp *qp, int access, u32 rkey)
 {
@@ -31,7 +40,7 @@ struct rxe_mw *rxe_odp_lookup_mw(struct rxe_qp *qp, int access, u32 rkey)
 
 	if (!mr || !rxe_odp_region(mr) ||
 	    rxe_odp_in_window(mw, qp->resp.va, qp->resp.resid) ||
-	    (access & (IB_ACCESS_FLUSH_GLOBAL | IB_ACCESS_FLUSH_PERSISTENT)))
+	    rxe_odp_flushes_all(qp, access))
 		return mw;
 	rxe_put(mw);
 	return NULL;

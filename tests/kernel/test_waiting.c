@@ -5,6 +5,8 @@
  * A reliable peer is told to come back and does, for as long as it takes, without using up its
  * retries. The pages are late by userfaultfd; ODPREG_LATE_SECONDS says how late (5).
  */
+#include <sys/mman.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 
 #include "waiting.h"
@@ -245,10 +247,9 @@ START_TEST(test_sent_again)
 END_TEST
 
 /*
- * A flush to persistence waits for what is not there, of all of its range, as other requests do: its
- * queue pair can be destroyed (_i 0, 1: the late page is the first, or far behind). In the end (2, 3)
- * it is refused, as ordinary memory is not persistent. One of the same number before a reset (4) does
- * not count.
+ * A flush to persistence waits for what is not there as other requests do: its queue pair can be
+ * destroyed (_i 0). In the end (1) it is refused, as ordinary memory is not persistent. One of the
+ * same number before a reset (2) does not count.
  */
 static void flush_and_reset(struct rig_pair *p, const struct rig_op *op, uint8_t *page)
 {
@@ -266,37 +267,32 @@ static void flush_and_reset(struct rig_pair *p, const struct rig_op *op, uint8_t
 
 START_TEST(test_flush_waits)
 {
-	const size_t len = 16 * MIB, first = _i & 1 ? len - RIG_PAGE : 0;
-	const bool again = _i == 4, ends = _i == 2 || _i == 3;
 	struct rig_op op = { .verb = RIG_FLUSH, .flush_type = IBV_FLUSH_PERSISTENT,
-			     .flush_level = _i & 1 ? IBV_FLUSH_MR : IBV_FLUSH_RANGE };
+			     .flush_level = IBV_FLUSH_RANGE };
 	struct rig_pair *p;
 	struct rig_mr *mr;
 	struct ibv_wc wc;
 	double took;
-	uint8_t *c;
 
 	RIG_NEEDS_ODP(rig);
 	if (!(rig->caps.device_cap_flags_ex & IB_UVERBS_DEVICE_FLUSH_PERSISTENT))
 		RIG_SKIP("no flush to persistence");
-	c = rig_map(len, 0, RIG_ANON);
-	madvise(c, len, MADV_NOHUGEPAGE);
-	memset(c, 1, again ? len : first);
-	late = late_pages(c + first, len - first, LATE_NEVER, SEED, why, sizeof(why));
-	if (!late)
+	madvise(b, LEN, MADV_NOHUGEPAGE);
+	memset(b, 1, _i == 2 ? LEN : 0);
+	if (!be_late(0, LATE_NEVER))
 		RIG_SKIP(why);
-	mr = rig_reg(rig, c, len, RIG_IOVA_SAME, RIG_RW_FLUSH | IBV_ACCESS_FLUSH_PERSISTENT, true);
+	mr = rig_reg(rig, b, LEN, RIG_IOVA_SAME, RIG_RW_FLUSH | IBV_ACCESS_FLUSH_PERSISTENT, true);
 	p = rig_pair(rig, IBV_QPT_RC);
-	op.remote = rig_at(mr, 0, (uint32_t)len);
-	if (again)
-		flush_and_reset(p, &op, c);
+	op.remote = rig_at(mr, 0, 2 * RIG_PAGE);
+	if (_i == 2)
+		flush_and_reset(p, &op, b);
 	ck_assert_int_eq(rig_post(p, &op), 0);
 	wait_until_asked(1);
 	rig_sleep(0.1);
-	if (ends)
+	if (_i == 1)
 		late_release(late);
 	took = rig_now();
-	if (ends) {
+	if (_i == 1) {
 		rig_reap(rig, p->end[RIG_A].scq, &wc, 1, "the flush");
 		ck_assert_msg(wc.status == IBV_WC_REM_ACCESS_ERR, "%s", rig_status_name(wc.status));
 	}
@@ -304,6 +300,35 @@ START_TEST(test_flush_waits)
 	took = rig_now() - took;
 	ck_assert_msg(took < 2 * QUICK, "the end of who waits to flush took %.1f s", took);
 	rig_dereg(mr);
+}
+END_TEST
+
+/* A flush that ends at its first page does not bring in the others before. */
+START_TEST(test_flush_of_files)
+{
+	const size_t len = 1ul << 30;
+	struct stat st;
+	struct rig_mr *mr;
+	uint8_t *c;
+	int fd;
+
+	RIG_NEEDS_ODP(rig);
+	if (!(rig->caps.device_cap_flags_ex & IB_UVERBS_DEVICE_FLUSH_PERSISTENT))
+		RIG_SKIP("no flush to persistence");
+	fd = memfd_create("sparse", MFD_CLOEXEC);
+	ck_assert_int_ge(fd, 0);
+	ck_assert_int_eq(ftruncate(fd, (off_t)len), 0);
+	c = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	ck_assert_ptr_ne(c, MAP_FAILED);
+	mr = rig_reg(rig, c, len, RIG_IOVA_SAME, RIG_RW_FLUSH | IBV_ACCESS_FLUSH_PERSISTENT, true);
+	RIG_FAILS(rig_flush(pair, rig_at(mr, 0, 0), IBV_FLUSH_PERSISTENT, IBV_FLUSH_MR),
+		  IBV_WC_REM_ACCESS_ERR);
+	ck_assert_int_eq(fstat(fd, &st), 0);
+	ck_assert_msg(st.st_blocks * 512 <= 16 * (off_t)MIB, "%jd KiB of the file are there",
+		      (intmax_t)st.st_blocks / 2);
+	rig_dereg(mr);
+	munmap(c, len);
+	close(fd);
 }
 END_TEST
 
@@ -340,6 +365,131 @@ START_TEST(test_reset_in_a_read)
 		RIG_OK(rig_write(pair, at_a(16, 100), at_b(0, 100)));
 		rig_fill(b, 100, 5, 0);
 	}
+}
+END_TEST
+
+/* What a read was being answered with is replaced while it waits for its next page. */
+START_TEST(test_modify_in_a_read)
+{
+	const uint32_t len = 4 * RIG_PAGE;
+	struct rig_span here = at_a(0, len);
+	struct rig_op op = { .verb = RIG_READ, .sg = &here, .nsg = 1, .remote = at_b(0, len) };
+	struct ibv_qp_attr attr = {};
+	struct ibv_wc wc;
+	int i;
+
+	RIG_NEEDS_ODP(rig);
+	madvise(b, LEN, MADV_NOHUGEPAGE);
+	rig_fill(b, 2 * RIG_PAGE, SEED, 0);
+	if (!be_late(0, LATE_NEVER))
+		RIG_SKIP(why);
+	ck_assert_int_eq(rig_post(pair, &op), 0);
+	wait_until_asked(1);
+	for (i = 1; i <= 64; i *= 2) {
+		attr.max_dest_rd_atomic = (uint8_t)i;
+		ck_assert_int_eq(ibv_modify_qp(pair->end[RIG_B].qp, &attr, IBV_QP_MAX_DEST_RD_ATOMIC), 0);
+		rig_sleep(0.1);
+	}
+	late_release(late);
+	rig_reap(rig, pair->end[RIG_A].scq, &wc, 1, "the read");
+	ck_assert_msg(wc.status == IBV_WC_SUCCESS, "%s", rig_status_name(wc.status));
+	rig_expect(a, len, SEED, 0, "what was read");
+}
+END_TEST
+
+/*
+ * Memory that cannot be had ends its request at once, whatever else is missing. _i: a send from two
+ * pieces that are forbidden, a read into such two, a receive into them; a send from one of them and
+ * a page that never comes.
+ */
+START_TEST(test_nothing_to_wait_for)
+{
+	struct rig_span piece[] = { at_b(0, 400), at_b(_i == 3 ? 4 : 1, 400) }, whole = at_a(0, 800);
+	struct rig_op op = {
+		.verb = _i == 1 ? RIG_READ : RIG_SEND,
+		.sg = _i == 2 ? &whole : piece,
+		.nsg = _i == 2 ? 1 : 2,
+		.remote = whole,
+	};
+	struct ibv_wc wc;
+	double took;
+
+	NEEDS_LATE(4, LATE_NEVER);
+	ck_assert_int_eq(mprotect(b, 2 * RIG_PAGE, PROT_NONE), 0);
+	if (_i != 1)
+		ck_assert_int_eq(rig_post_recv(pair, RIG_B, _i == 2 ? piece : &whole, _i == 2 ? 2 : 1,
+					       0), 0);
+	took = rig_now();
+	ck_assert_int_eq(rig_post(pair, &op), 0);
+	rig_reap(rig, pair->end[RIG_A].scq, &wc, 1, "a request that cannot be had");
+	took = rig_now() - took;
+	ck_assert_msg(wc.status == (_i == 2 ? IBV_WC_REM_OP_ERR : IBV_WC_LOC_PROT_ERR), "%s",
+		      rig_status_name(wc.status));
+	ck_assert_msg(took < QUICK, "it took %.1f s", took);
+}
+END_TEST
+
+/*
+ * Behind a request without an answer, which is done by then, comes the answer to the one behind it:
+ * that is looked at, and the request that is done completes without it.
+ */
+static void post_bind(struct rig_pair *p, struct ibv_mw *mw, struct rig_mr *mr)
+{
+	struct ibv_send_wr *bad, wr = {
+		.opcode = IBV_WR_BIND_MW,
+		.send_flags = IBV_SEND_SIGNALED,
+		.bind_mw = {
+			.mw = mw,
+			.rkey = ibv_inc_rkey(mw->rkey),
+			.bind_info = {
+				.mr = mr->mr,
+				.addr = (uintptr_t)a,
+				.length = RIG_PAGE,
+				.mw_access_flags = IBV_ACCESS_REMOTE_READ,
+			},
+		},
+	};
+
+	ck_assert_int_eq(ibv_post_send(p->end[RIG_A].qp, &wr, &bad), 0);
+}
+
+START_TEST(test_answer_behind)
+{
+	struct rig_span soon = at_b(0, 900), never = at_b(1, 900);
+	struct rig_op first = { .verb = RIG_READ, .sg = &soon, .nsg = 1, .remote = at_a(0, 900) };
+	struct rig_op second = { .verb = RIG_READ, .sg = &never, .nsg = 1, .remote = at_a(1, 900) };
+	struct late *comes;
+	struct rig_pair *p;
+	struct rig_mr *mr;
+	struct ibv_wc wc;
+	struct ibv_mw *mw;
+	double took;
+	int i;
+
+	NEEDS_LATE(1, LATE_NEVER);
+	comes = late_pages(b, RIG_PAGE, 1, SEED, why, sizeof(why));
+	ck_assert_msg(comes, "%s", why);
+	p = rig_pair(rig, IBV_QPT_RC);
+	mr = rig_reg(rig, a, LEN, RIG_IOVA_SAME, RIG_RW | IBV_ACCESS_MW_BIND, false);
+	mw = ibv_alloc_mw(rig->pd, IBV_MW_TYPE_2);
+	ck_assert_ptr_nonnull(mw);
+	ck_assert_int_eq(rig_post(p, &first), 0);
+	post_bind(p, mw, mr);
+	ck_assert_int_eq(rig_post(p, &second), 0);
+	for (i = 0; i < 2; i++) {
+		rig_reap(rig, p->end[RIG_A].scq, &wc, 1, i ? "the binding" : "the first read");
+		ck_assert_msg(wc.status == IBV_WC_SUCCESS, "%s", rig_status_name(wc.status));
+	}
+	wait_until_asked(1);
+	rig_sleep(0.2);
+	/* A window holds the queue pair that it is bound to. */
+	ck_assert_int_eq(ibv_dealloc_mw(mw), 0);
+	took = rig_now();
+	rig_unpair(p);
+	took = rig_now() - took;
+	ck_assert_msg(took < 2 * QUICK, "the end of who waits for the second answer took %.1f s", took);
+	rig_dereg(mr);
+	late_end(comes);
 }
 END_TEST
 
@@ -518,12 +668,16 @@ int main(void)
 	tcase_add_loop_test(tc, test_sender_goes, 0, 3);
 	tcase_add_loop_test(tc, test_between_looks, 0, 2);
 	tcase_add_loop_test(tc, test_sent_again, 0, 2);
-	tcase_add_loop_test(tc, test_flush_waits, 0, 5);
+	tcase_add_loop_test(tc, test_flush_waits, 0, 3);
+	tcase_add_test(tc, test_flush_of_files);
+	tcase_add_loop_test(tc, test_nothing_to_wait_for, 0, 4);
+	tcase_add_test(tc, test_answer_behind);
 	tcase_add_test(tc, test_drained);
 	tcase_add_test(tc, test_long_datagram);
 	tcase_add_test(tc, test_exit);
 	tcase_add_test(tc, test_another_user);
 	tc = new_case(s, "reset");
 	tcase_add_test(tc, test_reset_in_a_read);
+	tcase_add_test(tc, test_modify_in_a_read);
 	return rig_main(&s, 1);
 }

@@ -46,7 +46,7 @@ static void teardown(void)
 /* The region and an unbound window. */
 static void make(bool implicit, enum ibv_mw_type type)
 {
-	const int access = RIG_RW | IBV_ACCESS_MW_BIND;
+	const int access = RIG_RW_FLUSH | IBV_ACCESS_MW_BIND;
 
 	mr = implicit ? rig_reg(rig, NULL, SIZE_MAX, 0, access, true) :
 			rig_reg(rig, b, LEN, RIG_IOVA_SAME, access, true);
@@ -174,6 +174,29 @@ START_TEST(test_type_1)
 	refused(inside(base, 8), "a write through a window for reading");
 	ck_assert_int_eq(bind_1(b + AT, 0, 0), IBV_WC_SUCCESS);
 	refused(inside(base, 8), "after it was unbound");
+}
+END_TEST
+
+/* A flush by a window's key is for what is in the window, if it names a range. */
+START_TEST(test_flush)
+{
+	const uint64_t base = (uintptr_t)b + AT, outside[] = { base - 1, base + SIZE - 7, base + LEN };
+	size_t i;
+
+	MAKE(IBV_MW_TYPE_1);
+	ck_assert_int_eq(bind_1(b + AT, SIZE, MW_RW | IBV_ACCESS_FLUSH_GLOBAL), IBV_WC_SUCCESS);
+	RIG_OK(rig_flush(pair, inside(base, SIZE), IBV_FLUSH_GLOBAL, IBV_FLUSH_RANGE));
+	for (i = 0; i < 3; i++) {
+		RIG_FAILS(rig_flush(pair, inside(outside[i], 8), IBV_FLUSH_GLOBAL, IBV_FLUSH_RANGE),
+			  IBV_WC_REM_ACCESS_ERR);
+		rig_reconnect(pair);
+	}
+	RIG_OK(rig_flush(pair, inside(0, 0), IBV_FLUSH_GLOBAL, IBV_FLUSH_MR));
+	ck_assert_int_eq(bind_1(b + AT, SIZE, MW_RW), IBV_WC_SUCCESS);
+	RIG_FAILS(rig_flush(pair, inside(base, SIZE), IBV_FLUSH_GLOBAL, IBV_FLUSH_RANGE),
+		  IBV_WC_REM_ACCESS_ERR);
+	rig_reconnect(pair);
+	ck_assert_int_eq(bind_1(b + AT, 0, 0), IBV_WC_SUCCESS);
 }
 END_TEST
 
@@ -305,6 +328,7 @@ int main(void)
 
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_loop_test(tc, test_type_1, 0, 2);
+	tcase_add_loop_test(tc, test_flush, 0, 2);
 	tcase_add_loop_test(tc, test_region_stays, 0, 2);
 	tcase_add_loop_test(tc, test_type_2, 0, 2);
 	tcase_add_loop_test(tc, test_local_invalidate, 0, 2);

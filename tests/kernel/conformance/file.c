@@ -155,6 +155,10 @@ static void check_flush(struct scene *s)
 	if (!s->implicit)
 		RIG_OK(rig_flush(pair, rig_at(mr, 0, 0), IBV_FLUSH_PERSISTENT, IBV_FLUSH_MR));
 	rig_dereg(mr);
+	/* A range whose length is that of the region in 32 bits, behind which there is nothing. */
+	mr = rig_reg(s->rig, s->mem, (1ul << 32) + RIG_PAGE, RIG_IOVA_SAME, access, true);
+	RIG_OK(rig_flush(pair, rig_at(mr, 0, RIG_PAGE), IBV_FLUSH_PERSISTENT, IBV_FLUSH_RANGE));
+	rig_dereg(mr);
 	rig_dereg(pinned);
 	rig_unpair(pair);
 }
