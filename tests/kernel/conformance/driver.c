@@ -255,6 +255,9 @@ static void load(struct scene *s)
 
 	s->rnd = rig_rand(s->seed);
 	s->traffic = traffic_over(s->rig, s->stage.odp, s->mem, s->len, 1);
+	s->traffic->rnd = rig_rand(s->seed + 1);
+	printf("random from %#jx: events, %#jx: traffic\n", (uintmax_t)s->rnd.state,
+	       (uintmax_t)s->traffic->rnd.state);
 	s->traffic->whole = s->whole;
 	s->traffic->read_only = reads_only(s);
 	if (s->row->outcome == OVERLAID)

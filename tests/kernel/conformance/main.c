@@ -3,6 +3,7 @@
  * The program: which rows, of which pages, how; and what became of them. Each is a test of Check in
  * a process of its own, by a name like row_17_punch_hole_memfd_4k_load.
  */
+#include <fcntl.h>
 #include <getopt.h>
 #include <malloc.h>
 
@@ -10,6 +11,9 @@
 
 #define PLANNED		1200
 #define NAME_LEN	80
+#define ROWS		30
+#define LONGEST		86400.0	/* seconds of load */
+#define BESIDE		180	/* seconds that a test may take beside its load */
 
 /* What a test tells the parent: in memory that they share. */
 struct planned {
@@ -37,10 +41,23 @@ static struct options {
 
 static struct planned *plan;
 static int planned;
+static SRunner *runner;
+static FILE *json, *report, *tap;
 
 static const char *pages_name(unsigned int pages)
 {
 	return pages == PAGES_4K ? "4k" : pages == PAGES_THP ? "thp" : "hugetlb";
+}
+
+/* The same for a row whatever else is run: by its name (FNV-1a). */
+static uint64_t seed_of(const struct planned *p)
+{
+	uint64_t hash = 0xcbf29ce484222325ull;
+	const char *c;
+
+	for (c = p->name; *c; c++)
+		hash = (hash ^ (unsigned char)*c) * 0x100000001b3ull;
+	return rig_seed() + hash;
 }
 
 START_TEST(run_row)
@@ -48,7 +65,7 @@ START_TEST(run_row)
 	struct planned *p = &plan[_i];
 	struct scene s = {
 		.row = p->row, .pages = p->pages, .loaded = p->loaded, .implicit = p->implicit,
-		.whole = opt.whole, .brief = opt.brief, .seconds = opt.seconds, .seed = rig_seed() + (uint64_t)_i,
+		.whole = opt.whole, .brief = opt.brief, .seconds = opt.seconds, .seed = seed_of(p),
 	};
 	double start = rig_now();
 
@@ -117,7 +134,7 @@ static void make_plan(void)
 		perror("mmap");
 		exit(2);
 	}
-	for (number = 1; number <= 30; number++)
+	for (number = 1; number <= ROWS; number++)
 		for (group = row_groups; *group; group++)
 			for (row = *group; row->number; row++)
 				for (pages = PAGES_4K; pages <= PAGES_HUGETLB; pages <<= 1)
@@ -133,7 +150,7 @@ static void list_rows(void)
 	int number;
 
 	printf("row  name                       pages           heard                 event\n");
-	for (number = 1; number <= 30; number++)
+	for (number = 1; number <= ROWS; number++)
 		for (group = row_groups; *group; group++)
 			for (row = *group; row->number; row++)
 				if (row->number == number)
@@ -148,101 +165,167 @@ static void list_rows(void)
 
 /* ------------------------------------------------------------------ the report */
 
-static void collect(SRunner *runner)
+static void collect(struct planned *p, TestResult *result)
 {
-	TestResult **results = srunner_results(runner);
-	int i, count = srunner_ntests_run(runner);
 	const char *text;
 	char *c;
 
-	for (i = 0; i < count && i < planned; i++) {
-		struct planned *p = &plan[i];
+	p->result = tr_rtype(result) != CK_PASS ? "fail" : p->why[0] ? "skip" : "pass";
+	text = tr_rtype(result) != CK_PASS ? tr_msg(result) : p->why;
+	snprintf(p->message, sizeof(p->message), "%s", text ? text : "");
+	for (c = p->message; *c; c++)
+		if (*c == '"' || *c == '\\' || *c == '|' || (unsigned char)*c < ' ')
+			*c = '\'';
+}
 
-		p->result = tr_rtype(results[i]) != CK_PASS ? "fail" : p->why[0] ? "skip" : "pass";
-		text = tr_rtype(results[i]) != CK_PASS ? tr_msg(results[i]) : p->why;
-		snprintf(p->message, sizeof(p->message), "%s", text ? text : "");
-		for (c = p->message; *c; c++)
-			if (*c == '"' || *c == '\\' || *c == '|' || (unsigned char)*c < ' ')
-				*c = '\'';
-	}
+/* One object a line, appended: several runs make one file. */
+static void write_json(const struct planned *p)
+{
+	fprintf(json, "{\"label\": \"%s\", \"row\": %d, \"name\": \"%s\", \"pages\": \"%s\", "
+		"\"load\": %s, \"implicit\": %s, \"result\": \"%s\", \"events\": %u, "
+		"\"seconds\": %.1f, \"message\": \"%s\"}\n", opt.label, p->row->number,
+		p->row->name, p->row->run ? "-" : pages_name(p->pages),
+		p->loaded ? "true" : "false", p->implicit ? "true" : "false", p->result, p->rounds,
+		p->seconds, p->message);
+	fflush(json);
+}
+
+static void write_markdown(const struct planned *p)
+{
+	fprintf(report, "| %d | %s | %s | %s | %s | %s | %u | %s |\n", p->row->number,
+		p->row->name,
+		p->row->run ? "-" : pages_name(p->pages), p->implicit ? "implicit" : "explicit",
+		p->loaded ? "under load" : "idle", p->result, p->rounds, p->message);
+	fflush(report);
+}
+
+/* Check would print what is skipped as passed. */
+static void write_tap(const struct planned *p)
+{
+	char text[sizeof(p->message)];
+	char *c;
+
+	/* There this would begin a directive. */
+	snprintf(text, sizeof(text), "%s", p->message);
+	for (c = text; *c; c++)
+		if (*c == '#')
+			*c = '\'';
+	fprintf(tap, "%s %td - %s%s%s\n", strcmp(p->result, "fail") ? "ok" : "not ok", p - plan + 1,
+		p->name, !strcmp(p->result, "skip") ? " # SKIP " : *text ? ": " : "", text);
+	fflush(tap);
+}
+
+/*
+ * The parent's, when the process of a row has ended: each is written at once, so that what is known
+ * outlives this process. Everything is flushed, else the next child would write it once more.
+ */
+static void row_ended(void)
+{
+	int i = srunner_ntests_run(runner) - 1;
+	TestResult **results;
+
+	if (i < 0 || i >= planned || plan[i].result)
+		return;
+	results = srunner_results(runner);
+	collect(&plan[i], results[i]);
 	free(results);
+	if (json)
+		write_json(&plan[i]);
+	if (report)
+		write_markdown(&plan[i]);
+	if (tap)
+		write_tap(&plan[i]);
 }
 
 static FILE *open_report(const char *path)
 {
 	FILE *f = fopen(path, "ae");
 
-	if (!f)
-		fprintf(stderr, "conformance: cannot write %s: %s\n", path, strerror(errno));
-	return f;
-}
-
-/* One object a line, appended: several runs make one file. */
-static void write_json(void)
-{
-	FILE *f = open_report(opt.json);
-	int i;
-
-	for (i = 0; f && i < planned; i++) {
-		const struct planned *p = &plan[i];
-
-		fprintf(f, "{\"label\": \"%s\", \"row\": %d, \"name\": \"%s\", \"pages\": \"%s\", "
-			"\"load\": %s, \"implicit\": %s, \"result\": \"%s\", \"events\": %u, "
-			"\"seconds\": %.1f, \"message\": \"%s\"}\n", opt.label, p->row->number,
-			p->row->name, p->row->run ? "-" : pages_name(p->pages),
-			p->loaded ? "true" : "false", p->implicit ? "true" : "false", p->result, p->rounds,
-			p->seconds, p->message);
-	}
 	if (f)
-		fclose(f);
+		return f;
+	fprintf(stderr, "conformance: cannot write %s: %s\n", path, strerror(errno));
+	exit(2);
 }
 
-static void write_markdown(void)
+static bool close_report(FILE *f, const char *path)
 {
-	FILE *f = open_report(opt.report);
-	int i;
+	bool bad;
 
 	if (!f)
-		return;
-	fprintf(f, "| row | name | pages | region | | result | events | what |\n"
-		"|---|---|---|---|---|---|---|---|\n");
-	for (i = 0; i < planned; i++) {
-		const struct planned *p = &plan[i];
+		return true;
+	bad = ferror(f);
+	if (!fclose(f) && !bad)
+		return true;
+	fprintf(stderr, "conformance: %s is not complete: it could not be written (is there space?)\n",
+		path);
+	return false;
+}
 
-		fprintf(f, "| %d | %s | %s | %s | %s | %s | %u | %s |\n", p->row->number,
-			p->row->name,
-			p->row->run ? "-" : pages_name(p->pages), p->implicit ? "implicit" : "explicit",
-			p->loaded ? "under load" : "idle", p->result, p->rounds, p->message);
+/* Standard output is of TAP alone: what rows say goes where errors go. */
+static void open_tap(void)
+{
+	int fd = fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3);
+
+	tap = fd < 0 ? NULL : fdopen(fd, "w");
+	if (!tap || dup2(STDERR_FILENO, STDOUT_FILENO) < 0) {
+		fprintf(stderr, "conformance: cannot write to standard output: %s\n",
+			strerror(errno));
+		exit(2);
 	}
-	fclose(f);
+}
+
+static void open_reports(void)
+{
+	if (opt.json)
+		json = open_report(opt.json);
+	if (opt.report)
+		report = open_report(opt.report);
+	if (opt.tap)
+		open_tap();
+}
+
+static void begin_reports(void)
+{
+	if (report)
+		fprintf(report, "| row | name | pages | region | | result | events | what |\n"
+			"|---|---|---|---|---|---|---|---|\n");
+	if (tap)
+		fprintf(tap, "1..%d\n", planned);
+	fflush(NULL);
+}
+
+/* False when something is missing in one. */
+static bool end_reports(void)
+{
+	bool ok = close_report(json, opt.json);
+
+	ok &= close_report(report, opt.report);
+	return close_report(tap, "standard output") && ok;
 }
 
 static int run_plan(void)
 {
 	Suite *suite = suite_create("conformance");
-	SRunner *runner = srunner_create(suite);
 	int i, failed, skipped = 0;
 
+	runner = srunner_create(suite);
 	for (i = 0; i < planned; i++) {
-		TCase *tc = rig_tcase(suite, plan[i].name, 120);
+		TCase *tc = rig_tcase(suite, plan[i].name, BESIDE + opt.seconds);
 
 		tcase_add_loop_test(tc, &plan[i].test, i, i + 1);
+		tcase_add_unchecked_fixture(tc, NULL, row_ended);
 	}
-	if (opt.tap)
-		srunner_set_tap(runner, "-");
+	begin_reports();
 	srunner_run_all(runner, opt.tap ? CK_SILENT : CK_ENV);
 	machine_put_back();
-	collect(runner);
 	failed = srunner_ntests_failed(runner);
 	srunner_free(runner);
 	for (i = 0; i < planned; i++)
 		skipped += !strcmp(plan[i].result, "skip");
 	fprintf(stderr, "%d passed, %d failed, %d skipped\n", planned - failed - skipped, failed,
 		skipped);
-	if (opt.json)
-		write_json();
-	if (opt.report)
-		write_markdown();
+	if (!end_reports())
+		return 2;
 	return failed ? EXIT_FAILURE : skipped == planned ? 77 : EXIT_SUCCESS;
 }
 
@@ -253,7 +336,8 @@ static void usage(FILE *f)
 	fprintf(f,
 		"conformance [OPTION]...: what a device with on-demand paging makes of memory events\n"
 		"  --list           the rows\n"
-		"  --row N          only this row of the table; --name NAME: only the one of that name\n"
+		"  --row N          only this row of the table, 1 to 30; --name NAME: only what has\n"
+		"                   that name\n"
 		"  --pages KIND     only 4k, thp or hugetlb\n"
 		"  --idle           only with the event between two accesses\n"
 		"  --under-load     only with the event under traffic; --seconds S: for so long (1.5)\n"
@@ -264,12 +348,62 @@ static void usage(FILE *f)
 		"                   no others, to see their events all the same; what is refused at\n"
 		"                   the local side may be flushed\n"
 		"  --seed N         of what is random (ODPREG_SEED)\n"
-		"  --device NAME    the RDMA device (ODPREG_DEVICE, rxe0)\n"
-		"  --tap            results to standard output as TAP\n"
+		"  --device NAME    the RDMA device (ODPREG_DEVICE; else the first that has it)\n"
+		"  --tap            results to standard output as TAP, all else to standard error\n"
 		"  --report FILE    append a table in Markdown\n"
 		"  --json FILE      append a line of JSON for each; --label TEXT: with this in each\n"
-		"Ends with 0 if everything passed, 1 if something failed, 77 if all was skipped.\n"
+		"Ends with 0 if everything passed, 1 if something failed, 77 if all was skipped or there\n"
+		"is no such device here, 2 if an option is wrong or a file could not be written.\n"
 		"Needs root: rows prepare swap, huge pages, file systems, and put them back.\n");
+}
+
+static void __attribute__((noreturn)) wrong(const char *option, const char *text, const char *right)
+{
+	fprintf(stderr, "conformance: --%s %s: say %s\n", option, text, right);
+	exit(2);
+}
+
+static int parse_row(const char *text)
+{
+	char *end;
+	long row = strtol(text, &end, 10);
+
+	if (end == text || *end || row < 1 || row > ROWS)
+		wrong("row", text, "a number from 1 to 30 (--list shows the rows)");
+	return (int)row;
+}
+
+static double parse_seconds(const char *text)
+{
+	char *end;
+	double seconds = strtod(text, &end);
+
+	/* Written so that what is no number is wrong, too. */
+	if (end == text || *end || !(seconds > 0 && seconds <= LONGEST))
+		wrong("seconds", text, "a number of seconds, above 0 and up to 86400");
+	return seconds;
+}
+
+static const char *parse_seed(const char *text)
+{
+	char *end;
+
+	errno = 0;
+	strtoull(text, &end, 0);
+	if (*text < '0' || *text > '9' || *end || errno)
+		wrong("seed", text, "a number, as an earlier run has printed it");
+	return text;
+}
+
+/* It goes into the lines of JSON as it is. */
+static const char *parse_label(const char *text)
+{
+	const char *c;
+
+	for (c = text; *c; c++)
+		if (*c == '"' || *c == '\\' || (unsigned char)*c < ' ')
+			wrong("label", text, "something without quotes, backslashes and line ends");
+	return text;
 }
 
 static unsigned int parse_pages(const char *text)
@@ -279,8 +413,7 @@ static unsigned int parse_pages(const char *text)
 	for (pages = PAGES_4K; pages <= PAGES_HUGETLB; pages <<= 1)
 		if (!strcmp(text, pages_name(pages)))
 			return pages;
-	fprintf(stderr, "conformance: --pages %s: say 4k, thp or hugetlb\n", text);
-	exit(2);
+	wrong("pages", text, "4k, thp or hugetlb");
 }
 
 static void parse(int argc, char **argv)
@@ -302,22 +435,22 @@ static void parse(int argc, char **argv)
 	while ((c = getopt_long(argc, argv, "", option, NULL)) != -1) {
 		switch (c) {
 		case 'l': opt.list = true; break;
-		case 'r': opt.row = atoi(optarg); break;
+		case 'r': opt.row = parse_row(optarg); break;
 		case 'n': opt.name = optarg; break;
 		case 'p': opt.pages = parse_pages(optarg); break;
 		case 'i': opt.idle = true; break;
 		case 'u': opt.load = true; break;
-		case 's': opt.seconds = atof(optarg); break;
+		case 's': opt.seconds = parse_seconds(optarg); break;
 		case 'e': opt.explicit = true; break;
 		case 'm': opt.implicit = true; break;
 		case 'b': opt.brief = true; break;
 		case 'w': opt.whole = true; break;
-		case 'S': setenv("ODPREG_SEED", optarg, 1); break;
+		case 'S': setenv("ODPREG_SEED", parse_seed(optarg), 1); break;
 		case 'd': setenv("ODPREG_DEVICE", optarg, 1); break;
 		case 't': opt.tap = true; break;
 		case 'R': opt.report = optarg; break;
 		case 'j': opt.json = optarg; break;
-		case 'L': opt.label = optarg; break;
+		case 'L': opt.label = parse_label(optarg); break;
 		case 'h': usage(stdout); exit(0);
 		default: usage(stderr); exit(2);
 		}
@@ -344,11 +477,38 @@ static void by_name(const char *name)
 		opt.idle = opt.implicit = true;
 }
 
+/* The plan is what is run: nothing of Check's own choices. */
+static void forget_choices(void)
+{
+	unsetenv("CK_RUN_SUITE");
+	unsetenv("CK_RUN_CASE");
+	unsetenv("CK_INCLUDE_TAGS");
+	unsetenv("CK_EXCLUDE_TAGS");
+}
+
+/* Nothing at all can be run here: said once, and not by each row. */
+static void expect_machine(void)
+{
+	char why[300];
+	int code;
+
+	if (geteuid()) {
+		fprintf(stderr, "conformance: rows prepare swap, huge pages and file systems: run it as root\n");
+		exit(77);
+	}
+	code = rig_pick_device(why, sizeof(why));
+	if (!code)
+		return;
+	fprintf(stderr, "conformance: %s\n", why);
+	exit(code);
+}
+
 int main(int argc, char **argv)
 {
 	int err;
 
 	setvbuf(stdout, NULL, _IOLBF, 0);
+	forget_choices();
 	/* A thread's own arena is a mapping, which may take a hole that a row has just made. */
 	mallopt(M_ARENA_MAX, 1);
 	mallopt(M_MMAP_THRESHOLD, 32 << 20);
@@ -368,6 +528,8 @@ int main(int argc, char **argv)
 		fprintf(stderr, "conformance: no row fits these options (--list shows them)\n");
 		return 2;
 	}
+	open_reports();
+	expect_machine();
 	rig_seed();
 	machine_balancing(false);
 	err = run_plan();

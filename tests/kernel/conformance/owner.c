@@ -198,9 +198,9 @@ static void dead(struct scene *s)
 	refused(s, rig_write(s->stage.pair, ours(s), theirs(0)), IBV_WC_REM_ACCESS_ERR, "write");
 	refused(s, rig_read(s->stage.pair, ours(s), theirs(LEN - RIG_PAGE)), IBV_WC_REM_ACCESS_ERR,
 		"read");
-	refused(s, rig_fadd(s->stage.pair, rig_at(s->stage.pinned, 0, 8), word, 1),
-		IBV_WC_REM_ACCESS_ERR,
-		"atomic");
+	if (rig_odp_atomics(s->rig))
+		refused(s, rig_fadd(s->stage.pair, rig_at(s->stage.pinned, 0, 8), word, 1),
+			IBV_WC_REM_ACCESS_ERR, "atomic");
 	res = rig_send(s->stage.pair, local, ours(s));
 	refused(s, res, stage_local_refusal(&s->stage, res), "send");
 	RIG_OK(rig_write(s->stage.other, ours(s), rig_at(s->stage.pinned, STAGE_WAY, RIG_PAGE)));

@@ -6,9 +6,12 @@
 
 #define OPS_UD	(IBV_QP_EX_WITH_SEND | IBV_QP_EX_WITH_SEND_WITH_IMM)
 #define OPS_UC	(OPS_UD | IBV_QP_EX_WITH_RDMA_WRITE | IBV_QP_EX_WITH_RDMA_WRITE_WITH_IMM)
-#define OPS_RC	(OPS_UC | IBV_QP_EX_WITH_RDMA_READ | IBV_QP_EX_WITH_ATOMIC_CMP_AND_SWP |	\
-		 IBV_QP_EX_WITH_ATOMIC_FETCH_AND_ADD | IBV_QP_EX_WITH_FLUSH |			\
-		 IBV_QP_EX_WITH_ATOMIC_WRITE)
+#define OPS_RC	(OPS_UC | IBV_QP_EX_WITH_RDMA_READ)
+#define ATOMICS	(IBV_QP_EX_WITH_ATOMIC_CMP_AND_SWP | IBV_QP_EX_WITH_ATOMIC_FETCH_AND_ADD)
+
+/* Of every device that is judged: what on-demand memory is good for at least. */
+#define ODP_LEAST	(IBV_ODP_SUPPORT_SEND | IBV_ODP_SUPPORT_RECV | IBV_ODP_SUPPORT_WRITE |	\
+			 IBV_ODP_SUPPORT_READ)
 
 struct rig_attr rig_attr(void)
 {
@@ -50,6 +53,71 @@ static struct ibv_context *open_device(const char *name)
 			     "'rdma link add %s type rxe netdev NETDEV', or set ODPREG_DEVICE",
 			     name, count, name);
 	return ctx;
+}
+
+static bool odp_atomics(const struct ibv_device_attr_ex *caps)
+{
+	return caps->orig_attr.atomic_cap != IBV_ATOMIC_NONE &&
+	       caps->odp_caps.per_transport_caps.rc_odp_caps & IBV_ODP_SUPPORT_ATOMIC;
+}
+
+bool rig_odp_atomics(const struct rig *rig)
+{
+	return odp_atomics(&rig->caps);
+}
+
+/* What keeps a device from being judged, or NULL. */
+static const char *lacks(struct ibv_device *device)
+{
+	struct ibv_context *ctx = ibv_open_device(device);
+	struct ibv_device_attr_ex caps;
+	const char *what = NULL;
+
+	if (!ctx)
+		return "cannot be opened";
+	if (ibv_query_device_ex(ctx, NULL, &caps))
+		what = "cannot be queried";
+	else if (!(caps.odp_caps.general_caps & IBV_ODP_SUPPORT))
+		what = "has no on-demand paging";
+	else if (~caps.odp_caps.per_transport_caps.rc_odp_caps & ODP_LEAST)
+		what = "cannot do all of send, receive, write and read (RC) on demand";
+	else if (!odp_atomics(&caps))
+		printf("%s says that on-demand memory takes no atomics: they are left out\n",
+		       ibv_get_device_name(device));
+	ibv_close_device(ctx);
+	return what;
+}
+
+int rig_pick_device(char *why, size_t size)
+{
+	const char *named = getenv("ODPREG_DEVICE"), *name, *lack = NULL;
+	int i, count = 0, code = 77;
+	struct ibv_device **list = ibv_get_device_list(&count);
+	size_t used = 0;
+
+	snprintf(why, size, "there is no RDMA device with on-demand paging");
+	for (i = 0; list && i < count && code == 77; i++) {
+		name = ibv_get_device_name(list[i]);
+		if (named && strcmp(name, named))
+			continue;
+		lack = lacks(list[i]);
+		if (!lack) {
+			code = setenv("ODPREG_DEVICE", name, 1);
+			break;
+		}
+		used = strlen(why);
+		snprintf(why + used, size - used, "%s %s %s", i ? ";" : ":", name, lack);
+	}
+	ibv_free_device_list(list);
+	if (named && !lack && code) {
+		snprintf(why, size, "there is no RDMA device %s among %d ('rdma link' shows them)",
+			 named, count);
+		return 2;
+	}
+	if (!count)
+		snprintf(why, size, "there is no RDMA device: load its driver, or rdma_rxe and run "
+			 "'rdma link add rxe0 type rxe netdev NETDEV'");
+	return code;
 }
 
 /* The entry for RoCE v2 over IPv4: an address mapped as ::ffff:a.b.c.d. */
@@ -105,7 +173,10 @@ struct rig *rig_open(const struct rig_attr *attr)
 	if (ibv_query_port(rig->ctx, rig->port, &port))
 		ck_abort_msg("cannot query port %u of %s", rig->port, rig->attr.device);
 	rig->active_mtu = port.active_mtu;
-	choose_gid(rig);
+	rig->lid = port.lid;
+	rig->by_lid = port.link_layer == IBV_LINK_LAYER_INFINIBAND;
+	if (!rig->by_lid)
+		choose_gid(rig);
 	rig->pd = ibv_alloc_pd(rig->ctx);
 	if (!rig->pd)
 		ck_abort_msg("cannot allocate a PD: %s", strerror(errno));
@@ -184,6 +255,43 @@ static struct ibv_cq *make_cq(struct rig *rig)
 	return cq;
 }
 
+/* What a device does not have it must not be asked for: it makes no queue pair then. */
+static uint64_t rc_ops(const struct rig *rig)
+{
+	const uint64_t flags = rig->caps.device_cap_flags_ex;
+	uint64_t ops = OPS_RC;
+
+	if (rig->caps.orig_attr.atomic_cap != IBV_ATOMIC_NONE)
+		ops |= ATOMICS;
+	if (flags & (IB_UVERBS_DEVICE_FLUSH_GLOBAL | IB_UVERBS_DEVICE_FLUSH_PERSISTENT))
+		ops |= IBV_QP_EX_WITH_FLUSH;
+	if (flags & IB_UVERBS_DEVICE_ATOMIC_WRITE)
+		ops |= IBV_QP_EX_WITH_ATOMIC_WRITE;
+	return ops;
+}
+
+static unsigned int rc_access(const struct rig *rig)
+{
+	const uint64_t flags = rig->caps.device_cap_flags_ex;
+	unsigned int access = IBV_ACCESS_REMOTE_WRITE | IBV_ACCESS_REMOTE_READ;
+
+	if (rig->caps.orig_attr.atomic_cap != IBV_ATOMIC_NONE)
+		access |= IBV_ACCESS_REMOTE_ATOMIC;
+	if (flags & IB_UVERBS_DEVICE_FLUSH_GLOBAL)
+		access |= IBV_ACCESS_FLUSH_GLOBAL;
+	if (flags & IB_UVERBS_DEVICE_FLUSH_PERSISTENT)
+		access |= IBV_ACCESS_FLUSH_PERSISTENT;
+	return access;
+}
+
+/* Reads and atomics under way at once, of which a device may do fewer than is asked for. */
+static uint8_t read_depth(const struct rig *rig)
+{
+	int most = rig->caps.orig_attr.max_qp_rd_atom;
+
+	return most < rig->attr.max_rd_atomic ? (uint8_t)most : rig->attr.max_rd_atomic;
+}
+
 static void make_end(struct rig_pair *pair, enum rig_side side)
 {
 	const struct rig_attr *a = &pair->rig->attr;
@@ -197,7 +305,7 @@ static void make_end(struct rig_pair *pair, enum rig_side side)
 		.qp_type = pair->type,
 		.comp_mask = IBV_QP_INIT_ATTR_PD | IBV_QP_INIT_ATTR_SEND_OPS_FLAGS,
 		.pd = pair->rig->pd,
-		.send_ops_flags = pair->type == IBV_QPT_RC ? OPS_RC :
+		.send_ops_flags = pair->type == IBV_QPT_RC ? rc_ops(pair->rig) :
 				  pair->type == IBV_QPT_UC ? OPS_UC : OPS_UD,
 	};
 
@@ -220,6 +328,9 @@ static void make_end(struct rig_pair *pair, enum rig_side side)
 
 static struct ibv_ah_attr path(const struct rig *rig)
 {
+	/* An InfiniBand port reaches itself by its LID; RoCE has none. */
+	if (rig->by_lid)
+		return (struct ibv_ah_attr){ .dlid = rig->lid, .port_num = rig->port };
 	return (struct ibv_ah_attr){
 		.is_global = 1,
 		.grh = { .dgid = rig->gid, .sgid_index = rig->gid_index, .hop_limit = 64 },
@@ -244,8 +355,7 @@ static int to_init(struct rig_pair *pair, enum rig_side side)
 	};
 
 	if (pair->type == IBV_QPT_RC)
-		attr.qp_access_flags |= IBV_ACCESS_REMOTE_READ | IBV_ACCESS_REMOTE_ATOMIC |
-					IBV_ACCESS_FLUSH_GLOBAL | IBV_ACCESS_FLUSH_PERSISTENT;
+		attr.qp_access_flags = rc_access(pair->rig);
 	mask |= pair->type == IBV_QPT_UD ? IBV_QP_QKEY : IBV_QP_ACCESS_FLAGS;
 	return ibv_modify_qp(pair->end[side].qp, &attr, mask);
 }
@@ -259,7 +369,7 @@ static int to_rtr(struct rig_pair *pair, enum rig_side side, uint32_t dest)
 		.path_mtu = mtu_code(pair->mtu),
 		.dest_qp_num = dest,
 		.rq_psn = first_psn(!side),
-		.max_dest_rd_atomic = a->max_rd_atomic,
+		.max_dest_rd_atomic = read_depth(pair->rig),
 		.min_rnr_timer = a->min_rnr_timer,
 		.ah_attr = path(pair->rig),
 	};
@@ -281,7 +391,7 @@ static int to_rts(struct rig_pair *pair, enum rig_side side)
 		.timeout = a->timeout,
 		.retry_cnt = a->retry_cnt,
 		.rnr_retry = a->rnr_retry,
-		.max_rd_atomic = a->max_rd_atomic,
+		.max_rd_atomic = read_depth(pair->rig),
 	};
 
 	if (pair->type == IBV_QPT_RC)

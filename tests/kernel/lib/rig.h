@@ -78,6 +78,8 @@ struct rig {
 	union ibv_gid gid;
 	uint8_t port;
 	uint8_t gid_index;
+	bool by_lid;		/* an InfiniBand port: by its LID, else by the GID */
+	uint16_t lid;
 	enum ibv_mtu active_mtu;
 	unsigned int deadline;	/* seconds until a wait is called a hang; ODPREG_DEADLINE */
 };
@@ -104,10 +106,19 @@ struct rig_pair {
 struct rig *rig_open(const struct rig_attr *attr);
 void rig_close(struct rig *rig);
 
+/*
+ * For programs that judge any device: sets ODPREG_DEVICE, if it is not set, to the first device with
+ * on-demand paging. Returns 0, or the code to exit with and why: 77 where there is none such, 2 where
+ * the one that is named does not exist.
+ */
+int rig_pick_device(char *why, size_t size);
+
 /* Everything that this device says about ODP; false on stock 6.12. */
 bool rig_has_odp(const struct rig *rig);
 /* The same of regions over the whole address space; false on stock. */
 bool rig_has_implicit(const struct rig *rig);
+/* Whether on-demand memory takes compare and swap, and fetch and add: mlx5 says so only at times. */
+bool rig_odp_atomics(const struct rig *rig);
 /*
  * A program by the name of test_implicit_* reaches all its on-demand memory by such regions: what
  * rig_reg() returns names the piece that was asked for. Others may choose.

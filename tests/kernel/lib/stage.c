@@ -175,7 +175,7 @@ static void write_piece(struct stage *s, size_t at, uint32_t len, const char *wh
 	rig_fill(s->buf, len, ++s->nonce, 0);
 	must(rig_send(s->pair, operand, rig_at(s->odp, at, len)), "receive", at, len, when);
 	arrived(s, at, len, "receive", when);
-	if (word_at + 8 > s->len)
+	if (word_at + 8 > s->len || !rig_odp_atomics(s->rig))
 		return;
 	memcpy(&before, s->mem + word_at, 8);
 	must(rig_fadd(s->pair, result(s, 8), rig_at(s->odp, word_at, 8), s->nonce),
@@ -233,8 +233,9 @@ void stage_refused(struct stage *s, size_t at, uint32_t len, bool write_only, co
 	struct rig_res res;
 
 	fails(s, rig_write(s->pair, operand, mem), IBV_WC_REM_ACCESS_ERR, "write", when);
-	fails(s, rig_fadd(s->pair, result(s, 8), rig_at(s->odp, (at + len - 8) & ~7ul, 8), 1),
-	      IBV_WC_REM_ACCESS_ERR, "fetch and add", when);
+	if (rig_odp_atomics(s->rig))
+		fails(s, rig_fadd(s->pair, result(s, 8), rig_at(s->odp, (at + len - 8) & ~7ul, 8), 1),
+		      IBV_WC_REM_ACCESS_ERR, "fetch and add", when);
 	if (!write_only) {
 		fails(s, rig_read(s->pair, operand, mem), IBV_WC_REM_ACCESS_ERR, "read", when);
 		res = rig_send(s->pair, mem, operand);

@@ -268,6 +268,8 @@ static struct step choose(struct traffic *t)
 		.kind = (enum traffic_kind)rig_below(&t->rnd, t->all ? TRAFFIC_KINDS : TRAFFIC_USUAL),
 	};
 
+	if (is_atomic(s.kind) && !rig_odp_atomics(t->rig))
+		s.kind = TRAFFIC_WRITE;
 	if (t->read_only)
 		s.kind = out[s.kind % 3];
 	if (t->whole) {
