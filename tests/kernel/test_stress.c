@@ -57,14 +57,15 @@ struct bomb {
 	pthread_t thread;
 };
 
-/* A child of some milliseconds: writes to copies of pages, and finds there what it has written. */
+/* A child of some milliseconds: writes to copies of pages, and finds there then what it has written. */
 static void short_life(const struct bomb *b, size_t first)
 {
 	uint8_t *mem = b->t->mem + first * RIG_PAGE;
 	const size_t len = 16 * RIG_PAGE;
 
 	memset(mem, (int)getpid() | 1, len);
-	sched_yield();
+	/* Time for the traffic of the parent to come where it must not. */
+	rig_sleep(2e-3);
 	_exit(rig_diff_byte(mem, len, (uint8_t)(getpid() | 1)) >= 0);
 }
 
@@ -142,6 +143,7 @@ struct storm {
 	struct rig_pair *pair;
 	double end;
 	uint64_t rounds;
+	uint64_t refused;
 	char bad[200];
 	pthread_t thread;
 };
@@ -163,7 +165,52 @@ static void must(struct storm *s, struct rig_res res, const char *what)
 			 (uintmax_t)s->rounds, what, rig_status_name(res.status));
 }
 
-/* New memory at the same address, with other bytes: what the wire brings must be these. */
+/* With nothing there that may be read: refused, and the queue pair is of no use any more. */
+static void must_refuse(struct storm *s, struct rig_span local, struct rig_span there, const char *what)
+{
+	struct rig_res res = rig_read(s->pair, local, there);
+
+	s->refused++;
+	if (res.status != IBV_WC_REM_ACCESS_ERR && !s->bad[0])
+		snprintf(s->bad, sizeof(s->bad), "thread %d, round %ju: read from %s memory: %s",
+			 s->number, (uintmax_t)s->rounds, what, rig_status_name(res.status));
+}
+
+/* A queue pair's queues are mappings, which must not come where another thread has a hole. */
+static void reconnect(struct storm *s)
+{
+	pthread_mutex_lock(&traffic_maps);
+	rig_reconnect(s->pair);
+	pthread_mutex_unlock(&traffic_maps);
+}
+
+static void map_slot(uint8_t *mem, int fixed)
+{
+	if (mmap(mem, SLOT, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | fixed, -1, 0) != mem)
+		ck_abort_msg("mmap: %s", strerror(errno));
+}
+
+/* New memory at the same address: in one go, or unmapped first, which every other time is looked at. */
+static void renew(struct storm *s, uint8_t *mem, struct rig_span local, struct rig_span there)
+{
+	bool looked = s->rounds % 4 == 1;
+
+	if (!(s->rounds % 2)) {
+		map_slot(mem, MAP_FIXED);
+		return;
+	}
+	pthread_mutex_lock(&traffic_maps);
+	if (munmap(mem, SLOT))
+		ck_abort_msg("munmap: %s", strerror(errno));
+	if (looked)
+		must_refuse(s, local, there, "unmapped");
+	map_slot(mem, MAP_FIXED_NOREPLACE);
+	pthread_mutex_unlock(&traffic_maps);
+	if (looked)
+		reconnect(s);
+}
+
+/* New memory with other bytes: what the wire brings must be these. */
 static void one_round(struct storm *s)
 {
 	size_t at = (size_t)s->number * SLOT;
@@ -172,10 +219,7 @@ static void one_round(struct storm *s)
 										  SLOT);
 	uint64_t seed = ((uint64_t)s->number << 32) + 2 * s->rounds;
 
-	/* In one go: between munmap and mmap another thread's mapping could come there. */
-	if (mmap(mem, SLOT, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1,
-		 0) != mem)
-		ck_abort_msg("mmap: %s", strerror(errno));
+	renew(s, mem, local, there);
 	rig_fill(mem, SLOT, seed, 0);
 	must(s, rig_read(s->pair, local, there), "read");
 	compare(s, buf, seed, "read from the new memory");
@@ -188,10 +232,8 @@ static void one_round(struct storm *s)
 	/* And a while without: refused, the queue pair made anew. */
 	if (mprotect(mem, SLOT, PROT_NONE))
 		ck_abort_msg("mprotect: %s", strerror(errno));
-	if (rig_read(s->pair, local, there).status != IBV_WC_REM_ACCESS_ERR && !s->bad[0])
-		snprintf(s->bad, sizeof(s->bad), "thread %d: read from inaccessible memory",
-			 s->number);
-	rig_reconnect(s->pair);
+	must_refuse(s, local, there, "inaccessible");
+	reconnect(s);
 }
 
 static void *run_storm(void *arg)
@@ -226,7 +268,8 @@ START_TEST(test_mmap_storms)
 	for (i = 0; i < THREADS; i++)
 		pthread_join(storm[i].thread, NULL);
 	for (i = 0; i < THREADS; i++) {
-		printf("thread %d: %ju rounds\n", i, (uintmax_t)storm[i].rounds);
+		printf("thread %d: %ju rounds, %ju refusals\n", i, (uintmax_t)storm[i].rounds,
+		       (uintmax_t)storm[i].refused);
 		ck_assert_msg(!storm[i].bad[0], "%s", storm[i].bad);
 		ck_assert_msg(storm[i].rounds > 3, "thread %d: only %ju rounds", i,
 			      (uintmax_t)storm[i].rounds);
@@ -319,6 +362,7 @@ START_TEST(test_allocator_in_an_implicit_region)
 {
 	struct user user[THREADS];
 	struct rig_mr *all;
+	int64_t taken;
 	int i;
 
 	if (!rig_has_implicit(rig))
@@ -338,10 +382,17 @@ START_TEST(test_allocator_in_an_implicit_region)
 		u->buf = rig_map(LARGEST, 0, RIG_ANON);
 		u->local = rig_reg(rig, u->buf, LARGEST, RIG_IOVA_SAME, RIG_RW, false);
 	}
+	taken = rig_odp_counter("page_invalidations");
 	for (i = 0; i < THREADS; i++)
 		ck_assert_int_eq(pthread_create(&user[i].thread, NULL, allocate, &user[i]), 0);
 	for (i = 0; i < THREADS; i++)
 		pthread_join(user[i].thread, NULL);
+	if (taken >= 0) {
+		taken = rig_odp_counter("page_invalidations") - taken;
+		printf("%jd times memory was given back under the region\n", (intmax_t)taken);
+		ck_assert_msg(taken > THREADS, "memory was given back under the region %jd times only",
+			      (intmax_t)taken);
+	}
 	for (i = 0; i < THREADS; i++) {
 		printf("thread %d: %ju blocks\n", i, (uintmax_t)user[i].rounds);
 		ck_assert_msg(!user[i].bad[0], "thread %d: %s", i, user[i].bad);
@@ -357,11 +408,33 @@ END_TEST
 
 #define WORKING_SET	(32 * MIB)
 
+#define OFTEN	((int64_t)(WORKING_SET / RIG_PAGE / 4))
+
+/*
+ * What is in swap of the memory under traffic, at most, while it runs; in pages. A slow machine is
+ * given time until pages have left and come back often enough.
+ */
+static size_t run_in_swap(struct traffic *t, int64_t out, int64_t in)
+{
+	double end = rig_now() + 2 * seconds();
+	size_t most = 0, now;
+
+	while (rig_now() < end ||
+	       ((rig_vmstat("pswpout") < out + OFTEN || rig_vmstat("pswpin") < in + OFTEN) &&
+		rig_now() < end + 90)) {
+		now = rig_swapped(t->mem, t->len);
+		most = now > most ? now : most;
+		rig_sleep(0.1);
+	}
+	return most;
+}
+
 START_TEST(test_half_of_the_working_set)
 {
 	struct traffic *t;
 	char why[200];
-	int64_t out = rig_vmstat("pswpout");
+	size_t most;
+	int64_t out, in;
 
 	RIG_NEEDS_ODP(rig);
 	if (!rig_swap_on(128 * MIB, why, sizeof(why)) || !rig_memcg(WORKING_SET / 2 + 8 * MIB, why,
@@ -369,15 +442,21 @@ START_TEST(test_half_of_the_working_set)
 		RIG_SKIP(why);
 	rig_dmesg_mark();
 	t = traffic_new(rig, WORKING_SET, _i, rig_seed());
+	/* Not of the filling, but of the traffic. */
+	out = rig_vmstat("pswpout");
+	in = rig_vmstat("pswpin");
 	traffic_start(t);
-	rig_sleep(2 * seconds());
-	traffic_stop(t);
+	most = run_in_swap(t, out, in);
 	out = rig_vmstat("pswpout") - out;
-	printf("%jd pages swapped out; ", (intmax_t)out);
+	in = rig_vmstat("pswpin") - in;
+	traffic_stop(t);
+	printf("%jd pages swapped out, %jd in, %zu of the region in swap at most; ", (intmax_t)out,
+	       (intmax_t)in, most);
 	verdict(t);
-	ck_assert_msg(out > (int64_t)(WORKING_SET / RIG_PAGE / 4),
-		      "only %jd pages were swapped out",
-		      (intmax_t)out);
+	ck_assert_msg(out >= OFTEN && in >= OFTEN, "only %jd pages were swapped out under the traffic, %jd in",
+		      (intmax_t)out, (intmax_t)in);
+	ck_assert_msg(most > WORKING_SET / RIG_PAGE / 16,
+		      "only %zu pages of the region were in swap", most);
 	traffic_free(t);
 	rig_memcg(0, why, sizeof(why));
 	/* The end of the swap device is told there too. */
