@@ -57,7 +57,7 @@ struct bomb {
 	pthread_t thread;
 };
 
-/* A child of some milliseconds: writes to copies of pages, and finds there then what it has written. */
+/* A child of some milliseconds: writes to copies of pages, then finds there what it has written. */
 static void short_life(const struct bomb *b, size_t first)
 {
 	uint8_t *mem = b->t->mem + first * RIG_PAGE;
@@ -166,7 +166,8 @@ static void must(struct storm *s, struct rig_res res, const char *what)
 }
 
 /* With nothing there that may be read: refused, and the queue pair is of no use any more. */
-static void must_refuse(struct storm *s, struct rig_span local, struct rig_span there, const char *what)
+static void must_refuse(struct storm *s, struct rig_span local, struct rig_span there,
+			const char *what)
 {
 	struct rig_res res = rig_read(s->pair, local, there);
 
@@ -186,7 +187,8 @@ static void reconnect(struct storm *s)
 
 static void map_slot(uint8_t *mem, int fixed)
 {
-	if (mmap(mem, SLOT, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | fixed, -1, 0) != mem)
+	if (mmap(mem, SLOT, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | fixed, -1,
+		 0) != mem)
 		ck_abort_msg("mmap: %s", strerror(errno));
 }
 
@@ -390,7 +392,8 @@ START_TEST(test_allocator_in_an_implicit_region)
 	if (taken >= 0) {
 		taken = rig_odp_counter("page_invalidations") - taken;
 		printf("%jd times memory was given back under the region\n", (intmax_t)taken);
-		ck_assert_msg(taken > THREADS, "memory was given back under the region %jd times only",
+		ck_assert_msg(taken > THREADS,
+			      "memory was given back under the region %jd times only",
 			      (intmax_t)taken);
 	}
 	for (i = 0; i < THREADS; i++) {
@@ -453,7 +456,8 @@ START_TEST(test_half_of_the_working_set)
 	printf("%jd pages swapped out, %jd in, %zu of the region in swap at most; ", (intmax_t)out,
 	       (intmax_t)in, most);
 	verdict(t);
-	ck_assert_msg(out >= OFTEN && in >= OFTEN, "only %jd pages were swapped out under the traffic, %jd in",
+	ck_assert_msg(out >= OFTEN && in >= OFTEN,
+		      "only %jd pages were swapped out under the traffic, %jd in",
 		      (intmax_t)out, (intmax_t)in);
 	ck_assert_msg(most > WORKING_SET / RIG_PAGE / 16,
 		      "only %zu pages of the region were in swap", most);

@@ -497,7 +497,8 @@ static void expect_machine(void)
 	int code;
 
 	if (geteuid()) {
-		fprintf(stderr, "conformance: rows prepare swap, huge pages and file systems: run it as root\n");
+		fprintf(stderr, "conformance: rows prepare swap, huge pages and file systems: "
+			"run it as root\n");
 		exit(77);
 	}
 	code = rig_pick_device(why, sizeof(why));
