@@ -8,10 +8,10 @@
  * own.
  */
 #include <signal.h>
-#include <sys/ptrace.h>
 #include <sys/wait.h>
 
 #include "disk.h"
+#include "reaper.h"
 #include "rig.h"
 
 #define MIB	(1ul << 20)
@@ -334,37 +334,6 @@ static void be_victim(struct victim *v)
 	_exit(4);
 }
 
-/* The victim stops on its way out with its memory in place, so that the reaper has to do it. */
-static void hold_at_exit(struct victim *v)
-{
-	int status;
-
-	ck_assert_msg(!ptrace(PTRACE_SEIZE, v->pid, NULL, (void *)PTRACE_O_TRACEEXIT),
-		      "ptrace: %s", strerror(errno));
-	v->eat = 1;
-	do {
-		ck_assert_int_eq(waitpid(v->pid, &status, __WALL), v->pid);
-		ck_assert_msg(WIFSTOPPED(status), "the victim ended with %#x", (unsigned int)status);
-		if (status >> 8 != (SIGTRAP | (PTRACE_EVENT_EXIT << 8)))
-			ptrace(PTRACE_CONT, v->pid, NULL, (void *)(uintptr_t)WSTOPSIG(status));
-	} while (status >> 8 != (SIGTRAP | (PTRACE_EVENT_EXIT << 8)));
-}
-
-/* What the kernel says about reaping; NULL when it says nothing in time. */
-static const char *reaper_says(void)
-{
-	double end = rig_now() + 30;
-	const char *line;
-
-	while (rig_now() < end) {
-		while ((line = rig_dmesg_new()))
-			if (strstr(line, "oom_reaper:"))
-				return line;
-		rig_sleep(0.1);
-	}
-	return NULL;
-}
-
 static void start_victim(struct victim *v)
 {
 	pid_t pid = fork();
@@ -392,7 +361,7 @@ START_TEST(test_s12_oom_reaper)
 	start_victim(v);
 	there = rig_raw((uintptr_t)b, 64, v->rkey);
 	RIG_OK(rig_write(pair, rig_at(ma, 0, 64), there));
-	hold_at_exit(v);
+	reaper_hold(v->pid, &v->eat);
 	line = reaper_says();
 	ck_assert_msg(line, "the OOM reaper says nothing");
 	printf("%s\n", line);
@@ -400,7 +369,7 @@ START_TEST(test_s12_oom_reaper)
 	ck_assert_int_eq(sscanf(strstr(line, "anon-rss:"), "anon-rss:%lukB", &rss), 1);
 	ck_assert_msg(rss < 1024, "the reaper left %lu KiB of %lu", rss, LEN / 1024);
 	RIG_FAILS(rig_write(pair, rig_at(ma, 0, 64), there), IBV_WC_REM_ACCESS_ERR);
-	ptrace(PTRACE_DETACH, v->pid, NULL, NULL);
+	reaper_release(v->pid);
 	waitpid(v->pid, NULL, 0);
 	rig_reconnect(pair);
 	RIG_FAILS(rig_write(pair, rig_at(ma, 0, 64), there), IBV_WC_REM_ACCESS_ERR);

@@ -1,135 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
-/* Rows 26 and 29: deregistration against invalidation; the same pages in many regions. */
-#include <signal.h>
-#include <sys/prctl.h>
+/* Row 29: the same pages in many regions. */
 #include <sys/wait.h>
 
 #include "scene.h"
 
 #define LEN	(2 * MIB)
 #define RW	(PROT_READ | PROT_WRITE)
-
-/* ------------------------------------------------------------------ row 26 */
-
-struct storm {
-	uint8_t *mem;
-	atomic_bool stop;
-	atomic_uint count;
-	pthread_t thread;
-};
-
-/* Mapped over, dropped, unprotected: the address space is never without the memory. */
-static void *storm(void *arg)
-{
-	struct storm *t = arg;
-	unsigned int i = 0;
-
-	while (!atomic_load(&t->stop)) {
-		size_t at = i * 37 % 480 * RIG_PAGE;
-
-		switch (i++ % 4) {
-		case 0:
-			mmap(t->mem + at, 8 * RIG_PAGE, RW, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED,
-			     -1, 0);
-			break;
-		case 1:
-			madvise(t->mem + at, 16 * RIG_PAGE, MADV_DONTNEED);
-			break;
-		case 2:
-			mprotect(t->mem + at, RIG_PAGE, PROT_READ);
-			mprotect(t->mem + at, RIG_PAGE, RW);
-			break;
-		default:
-			memset(t->mem + at, 1, 4 * RIG_PAGE);
-		}
-		atomic_fetch_add(&t->count, 1);
-	}
-	return NULL;
-}
-
-static void start_storm(struct storm *t)
-{
-	memset(t, 0, sizeof(*t));
-	t->mem = rig_map(LEN, HUGE, RIG_ANON);
-	if (pthread_create(&t->thread, NULL, storm, t))
-		ck_abort_msg("cannot start a thread");
-}
-
-static void end_storm(struct storm *t)
-{
-	atomic_store(&t->stop, true);
-	pthread_join(t->thread, NULL);
-	rig_unmap(t->mem, LEN);
-}
-
-static void run_dereg(struct scene *s)
-{
-	struct rig_span local = rig_at(s->stage.pinned, 0, RIG_PAGE);
-	double end = rig_now() + s->seconds;
-	struct rig_mr *mr;
-	struct storm t;
-	unsigned int i;
-
-	start_storm(&t);
-	for (; s->rounds < 20 || rig_now() < end; s->rounds++) {
-		mr = rig_reg(s->rig, t.mem, LEN, RIG_IOVA_SAME, RIG_READ_ONLY, true);
-		for (i = 0; i < 8; i++)
-			RIG_OK(rig_read(s->stage.pair, local,
-					rig_at(mr, (s->rounds * 8 + i) % 512 * RIG_PAGE,
-					       RIG_PAGE)));
-		rig_dereg(mr);
-	}
-	ck_assert_msg(atomic_load(&t.count) > 20, "the other thread did nothing");
-	end_storm(&t);
-}
-
-/* A process that closes the device, or is killed, with all that hangs off it, in a storm of its own. */
-static void be_closing(bool waits_for_kill, volatile int *ready)
-{
-	struct rig *rig = rig_open(NULL);
-	struct rig_pair *pair = rig_pair(rig, IBV_QPT_RC);
-	uint8_t *buf = rig_map(RIG_PAGE, 0, RIG_ANON);
-	struct rig_mr *local = rig_reg(rig, buf, RIG_PAGE, RIG_IOVA_SAME, RIG_RW, false), *mr;
-	struct storm t;
-	unsigned int i;
-
-	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	start_storm(&t);
-	mr = rig_reg(rig, t.mem, LEN, RIG_IOVA_SAME, RIG_READ_ONLY, true);
-	*ready = 1;
-	for (i = 0; waits_for_kill || i < 32; i++)
-		rig_read(pair, rig_at(local, 0, RIG_PAGE), rig_at(mr, i % 512 * RIG_PAGE,
-								  RIG_PAGE));
-	/* The descriptor, without taking down anything first. */
-	close(rig->ctx->cmd_fd);
-	_exit(0);
-}
-
-static void run_close(struct scene *s)
-{
-	volatile int *ready = mmap(NULL, RIG_PAGE, RW, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	bool kills;
-	int status;
-	pid_t pid;
-
-	for (; s->rounds < 6; s->rounds++) {
-		kills = s->rounds % 2;
-		*ready = 0;
-		fflush(NULL);
-		pid = fork();
-		if (!pid)
-			be_closing(kills, ready);
-		ck_assert_int_gt(pid, 0);
-		while (!*ready)
-			rig_sleep(1e-3);
-		if (kills) {
-			rig_sleep(0.02 * s->rounds);
-			kill(pid, SIGKILL);
-		}
-		ck_assert_int_eq(waitpid(pid, &status, 0), pid);
-		ck_assert_msg(kills || !status, "the process ended with %#x", status);
-	}
-}
 
 /* ------------------------------------------------------------------ row 29 */
 
@@ -324,10 +200,6 @@ static void run_overlap(struct scene *s)
 }
 
 const struct row race_rows[] = {
-	{ 26, "dereg", "deregistration while another thread unmaps", NULL, PAGES_4K, ON_ANON, ZEROS,
-	  0, .run = run_dereg },
-	{ 26, "close", "close of the device, or death, in the same", NULL, PAGES_4K, ON_ANON, ZEROS,
-	  0, .run = run_close },
 	{ 29, "overlap", "the same pages in many regions, two devices", "clear", PAGES_4K, ON_ANON,
 	  ZEROS, 0, .run = run_overlap },
 	{ 0 }

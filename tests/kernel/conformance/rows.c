@@ -4,5 +4,5 @@
 
 const struct row *const row_groups[] = {
 	map_rows, drop_rows, cow_rows, huge_rows, reclaim_rows, file_rows, uffd_rows, others_rows,
-	owner_rows, race_rows, edge_rows, NULL
+	owner_rows, storm_rows, race_rows, edge_rows, NULL
 };

@@ -169,7 +169,7 @@ int machine_run(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 /* ------------------------------------------------------------------ the rows */
 
 extern const struct row map_rows[], drop_rows[], cow_rows[], huge_rows[], reclaim_rows[], file_rows[],
-	uffd_rows[], others_rows[], owner_rows[], race_rows[], edge_rows[];
+	uffd_rows[], others_rows[], owner_rows[], storm_rows[], race_rows[], edge_rows[];
 
 /* Shared by groups. */
 void cause_munmap(struct scene *s, size_t at, size_t len);

@@ -234,20 +234,26 @@ static bool contains_any(const char *line, const char *const *list)
 	return false;
 }
 
-static bool is_interesting(const char *line)
+bool rig_is_defect(const char *line)
 {
 	static const char *const defect[] = {
 		"BUG", "WARNING", "Oops", "KASAN", "KCSAN", "UBSAN", "general protection",
-		"Call Trace", "refcount_t", "blocked for more than", "rxe_pool", "Object corrupt",
-		"rdma_odp", NULL
+		"refcount_t", "blocked for more than", "rxe_pool", "Object corrupt", "rdma_odp",
+		NULL
 	};
+
+	return contains_any(line, defect);
+}
+
+static bool is_interesting(const char *line)
+{
 	static const char *const harmless[] = {
 		"rxe", "speed is unknown", "callbacks suppressed", "hogged CPU", "hrtimer:",
 		"clocksource", "TSC found unstable", "random:", "perf: interrupt",
 		"sched_clock", "printk:", "drop_caches", NULL
 	};
 
-	return contains_any(line, defect) || !contains_any(line, harmless);
+	return rig_is_defect(line) || strstr(line, "Call Trace") || !contains_any(line, harmless);
 }
 
 /*

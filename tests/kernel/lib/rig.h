@@ -355,6 +355,8 @@ bool rig_keeps_freed(void);
  */
 void rig_dmesg_mark(void);
 const char *rig_dmesg_new(void);
+/* Whether a line reports one. The trace of a call alone does not: the OOM killer shows one, too. */
+bool rig_is_defect(const char *line);
 /* The test ends if there is such a line. */
 void rig_dmesg_clean(void);
 

@@ -74,8 +74,7 @@ static bool excused(const struct stage *s, const char *line)
 	if (!s->log)
 		return false;
 	if (!strcmp(s->log, "*"))
-		return !strstr(line, "BUG") && !strstr(line, "WARNING") && !strstr(line, "KASAN") &&
-		       !strstr(line, "blocked for more");
+		return !rig_is_defect(line) && !strstr(line, "unable to reap");
 	return strcasestr(line, s->log);
 }
 
