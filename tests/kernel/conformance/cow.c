@@ -186,6 +186,18 @@ static void cause_zero_page_written(struct scene *s, size_t at, size_t len)
 	rig_fill(s->mem + at, len, 0x2e50 + s->rounds, 0);
 }
 
+/* Whoever else has the zero page, small or huge, still sees zeros. */
+static void check_zero_page(struct scene *s)
+{
+	uint8_t *untouched = rig_map(s->len, HUGE, RIG_ANON);
+
+	madvise(untouched, s->len, s->pages == PAGES_THP ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);
+	ck_assert_msg(rig_diff_byte(untouched, s->len, 0) < 0,
+		      "the zero page has been written to: fresh memory is not zero at %zd",
+		      rig_diff_byte(untouched, s->len, 0));
+	rig_unmap(untouched, s->len);
+}
+
 /* ------------------------------------------------------------------ row 11: KSM */
 
 /* Pages with the same bytes; ksmd makes one of them all. Under load some may be, and most will not. */
@@ -303,9 +315,9 @@ const struct row cow_rows[] = {
 	  PAGES_4K, ON_PRIVATE, ZEROS, 0, .cause = cause_share_with_file,
 	  .check = check_file_untouched },
 	{ 10, "zero-page", "zero pages are written", "clear", PAGES_SMALL, ON_ANON, ZEROS, 0,
-	  .cause = cause_share_with_file },
+	  .cause = cause_share_with_file, .check = check_zero_page },
 	{ 10, "zero-page-cpu", "zero pages are written by the CPU", "clear", PAGES_SMALL, ON_ANON,
-	  CHANGED, ROW_NO_LOAD, .cause = cause_zero_page_written },
+	  CHANGED, ROW_NO_LOAD, .cause = cause_zero_page_written, .check = check_zero_page },
 	{ 11, "ksm", "MADV_MERGEABLE, merged by ksmd, MADV_UNMERGEABLE", "clear", PAGES_SMALL,
 	  ON_ANON, ZEROS, ROW_REUSE | ROW_SLOW, .prepare = machine_ksm, .cause = cause_merge,
 	  .restore = restore_unmerge },

@@ -4,7 +4,6 @@
 
 #define NEAR	(STAGE_WAY / 2)		/* what is looked at from either end of a part */
 #define ENOUGH	20ul			/* operations of the traffic, at least */
-#define REUSE	0x0e5eull
 #define PEER	0x9ee9ull
 
 struct part {
@@ -96,16 +95,7 @@ static void around(struct scene *s, struct part p, const char *when)
 		works(s, p.at + p.len, RIG_PAGE, when);
 }
 
-/* Whoever gets a freed page writes to it, and finds again what it wrote. */
-static uint8_t *take_freed(size_t len)
-{
-	uint8_t *fresh = rig_map(len, 0, RIG_ANON);
-
-	rig_fill(fresh, len, REUSE, 0);
-	return fresh;
-}
-
-static void captured(struct scene *s, struct part p, uint8_t *fresh)
+static void captured(struct scene *s, struct part p, struct capture *c)
 {
 	if (s->row->flags & ROW_PIN)
 		stage_ghost_is_gone(&s->stage, "after the event");
@@ -114,16 +104,14 @@ static void captured(struct scene *s, struct part p, uint8_t *fresh)
 		works(s, p.at, p.len, "with the old pages rewritten");
 		rig_expect(s->peer + p.at, p.len, PEER, 0, "the old pages, under their new owner");
 	}
-	if (fresh) {
-		rig_expect(fresh, p.len, REUSE, 0, "whoever has the freed pages");
-		rig_unmap(fresh, p.len);
-	}
+	capture_kept(c);
 }
 
 static void one_event(struct scene *s, struct part p, bool write_first)
 {
 	const struct row *row = s->row;
-	uint8_t *want = malloc(p.len), *before = malloc(p.len), *fresh = NULL;
+	uint8_t *want = malloc(p.len), *before = malloc(p.len);
+	struct capture c;
 
 	ck_assert(want && before);
 	works(s, p.at, p.len, "before");
@@ -131,11 +119,12 @@ static void one_event(struct scene *s, struct part p, bool write_first)
 		stage_ghost(&s->stage, p.at, (uint32_t)(p.len < STAGE_WAY ? p.len : STAGE_WAY));
 	memcpy(want, s->mem + p.at, p.len);
 	memcpy(before, want, p.len);
+	capture_note(&c, s->mem + p.at, p.len);
 	stage_mark(&s->stage);
 	row->cause(s, p.at, p.len);
 	heard(s);
 	if (row->flags & ROW_REUSE)
-		fresh = take_freed(p.len);
+		capture_take(&c, s->pages);
 	if (row->outcome == ZEROS)
 		memset(want, 0, p.len);
 	if (row->outcome == READ_ONLY || row->outcome == GONE)
@@ -152,9 +141,10 @@ static void one_event(struct scene *s, struct part p, bool write_first)
 	if (row->flags & ROW_ZERO_AFTER)
 		memset(want, 0, p.len);
 	has(s, p, want, write_first, "when it was over");
-	captured(s, p, fresh);
+	captured(s, p, &c);
 	works(s, p.at, p.len, "at the end");
 	around(s, p, "beside it, at the end");
+	capture_end(&c, "the part has had its event");
 	free(want);
 	free(before);
 	s->rounds++;

@@ -224,10 +224,16 @@ static void poison(struct scene *s, size_t at, int advice, const char *name)
 	poisonings++;
 }
 
+/* Each takes a huge page from the pool for good. */
+static unsigned int most_poisoned(const struct scene *s)
+{
+	return s->pages == PAGES_HUGETLB ? 3 : MOST_POISONED;
+}
+
 static void cause_soft_offline(struct scene *s, size_t at, size_t len)
 {
 	(void)len;
-	if (poisonings < MOST_POISONED)
+	if (poisonings < most_poisoned(s))
 		poison(s, at, MADV_SOFT_OFFLINE, "MADV_SOFT_OFFLINE");
 	else
 		rig_sleep(0.05);
@@ -334,10 +340,10 @@ const struct row others_rows[] = {
 	{ 22, "poke", "PTRACE_POKEDATA to pages shared by a fork", "clear", PAGES_SMALL, ON_ANON,
 	  CHANGED, 0, .prepare = prepare_neighbour, .cause = cause_poke, .restore = restore_fork,
 	  .finish = finish_neighbour },
-	{ 23, "soft-offline", "MADV_SOFT_OFFLINE", "clear", PAGES_4K, ON_ANON, KEPT, ROW_FEW,
+	{ 23, "soft-offline", "MADV_SOFT_OFFLINE", "clear", PAGES_ANY, ON_ANON, KEPT, ROW_FEW,
 	  .prepare = prepare_poison, .cause = cause_soft_offline, .finish = finish_poison,
 	  .log = "*" },
-	{ 23, "hwpoison", "MADV_HWPOISON", "clear", PAGES_4K, ON_ANON, GONE,
+	{ 23, "hwpoison", "MADV_HWPOISON", "clear", PAGES_SMALL, ON_ANON, GONE,
 	  ROW_FEW | ROW_ZERO_AFTER, .prepare = prepare_poison, .cause = cause_hwpoison,
 	  .restore = restore_poisoned, .finish = finish_poison, .log = "*" },
 	{ 28, "to-device", "migrated to device-private memory", "migrate|clear", PAGES_4K, ON_ANON,

@@ -334,7 +334,9 @@ static void owner_ends(struct scene *s, enum end end)
 	end_owner(s, end);
 	end_poster(&p);
 	rig_reconnect(s->stage.pair);
-	ended(s);
+	/* Of the reaper it has been heard already, and there was nothing left for the end. */
+	if (end != OUT_OF_MEMORY)
+		ended(s);
 	dead(s);
 	if (end == OUT_OF_MEMORY) {
 		reaper_release(o->pid);

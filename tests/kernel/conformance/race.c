@@ -31,6 +31,12 @@ struct views {
 	struct rig_mr *second_local;
 };
 
+/* Also what a run that was killed has left. */
+static void remove_second_device(void)
+{
+	machine_run("rdma link delete rxe29 2>/dev/null; ip link delete odpreg29 2>/dev/null");
+}
+
 static void add_view(struct views *v, const struct view *view)
 {
 	v->view[v->count++] = *view;
@@ -68,20 +74,33 @@ static void add_views(struct scene *s, struct views *v)
 	rig_set_implicit(s->implicit);
 }
 
-/* Another device of the same kind, on a network device of its own; only rxe can be made. */
-static void add_second_device(struct scene *s, struct views *v)
+/* ODPREG_DEVICE2, or another device of rxe's on a network device of its own. */
+static const char *second_device(struct scene *s)
+{
+	const char *name = getenv("ODPREG_DEVICE2");
+
+	if (name)
+		return name;
+	if (strncmp(ibv_get_device_name(s->rig->ctx->device), "rxe", 3)) {
+		scene_skip(s, "no second device: ODPREG_DEVICE2 names one");
+		return NULL;
+	}
+	remove_second_device();
+	if (!machine_run("ip link add odpreg29 type dummy && ip link set odpreg29 mtu 9000 up && "
+			 "ip address add 10.77.29.1/24 dev odpreg29 && "
+			 "rdma link add rxe29 type rxe netdev odpreg29"))
+		return "rxe29";
+	remove_second_device();
+	scene_skip(s, "no second device can be made: ip link add (type dummy), rdma link add failed");
+	return NULL;
+}
+
+static void add_second_device(struct scene *s, struct views *v, const char *name)
 {
 	struct rig_attr attr = s->rig->attr;
 	struct view view = { .writes = true, .name = "another device" };
 
-	if (strncmp(ibv_get_device_name(s->rig->ctx->device), "rxe", 3) ||
-	    machine_run("ip link add odpreg29 type dummy && ip link set odpreg29 mtu 9000 up && "
-			"ip address add 10.77.29.1/24 dev odpreg29 && "
-			"rdma link add rxe29 type rxe netdev odpreg29")) {
-		printf("no second device\n");
-		return;
-	}
-	attr.device = "rxe29";
+	attr.device = name;
 	v->second = rig_open(&attr);
 	v->second_pair = rig_pair(v->second, IBV_QPT_RC);
 	v->buf = rig_map(STAGE_WAY, 0, RIG_ANON);
@@ -104,7 +123,6 @@ static void remove_views(struct views *v)
 	rig_dereg(v->second_local);
 	rig_close(v->second);
 	rig_unmap(v->buf, STAGE_WAY);
-	machine_run("rdma link delete rxe29; ip link delete odpreg29");
 }
 
 static void view_reads(const struct views *v, const struct view *view, size_t at, const char *when)
@@ -173,7 +191,7 @@ static void happen(uint8_t *mem, int event)
 	}
 }
 
-static void run_overlap(struct scene *s)
+static void overlap(struct scene *s, const char *second)
 {
 	struct views v = { .mem = rig_map(LEN, HUGE, RIG_ANON) };
 	size_t at = 512 * KIB;
@@ -183,7 +201,8 @@ static void run_overlap(struct scene *s)
 
 	rig_fill(v.mem, LEN, 29, 0);
 	add_views(s, &v);
-	add_second_device(s, &v);
+	if (second)
+		add_second_device(s, &v, second);
 	fflush(NULL);
 	for (event = 0; event < 8; event++, s->rounds++) {
 		all_agree(&v, at, &seed, "before");
@@ -199,8 +218,30 @@ static void run_overlap(struct scene *s)
 	rig_unmap(v.mem, LEN);
 }
 
+static void run_overlap(struct scene *s)
+{
+	overlap(s, NULL);
+}
+
+static void run_overlap_devices(struct scene *s)
+{
+	const char *second = second_device(s);
+
+	if (second)
+		overlap(s, second);
+}
+
+static void finish_overlap_devices(struct scene *s)
+{
+	(void)s;
+	if (!getenv("ODPREG_DEVICE2"))
+		remove_second_device();
+}
+
 const struct row race_rows[] = {
-	{ 29, "overlap", "the same pages in many regions, two devices", "clear", PAGES_4K, ON_ANON,
-	  ZEROS, 0, .run = run_overlap },
+	{ 29, "overlap", "the same pages in many regions", "clear", PAGES_4K, ON_ANON, ZEROS, 0,
+	  .run = run_overlap },
+	{ 29, "overlap-devices", "the same pages in regions of two devices", "clear", PAGES_4K,
+	  ON_ANON, ZEROS, 0, .run = run_overlap_devices, .finish = finish_overlap_devices },
 	{ 0 }
 };

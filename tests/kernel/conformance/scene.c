@@ -11,11 +11,6 @@
 #define THP_DIR		"/sys/kernel/mm/transparent_hugepage/"
 #define RW		(PROT_READ | PROT_WRITE)
 
-/* /proc/kpageflags */
-#define FLAG_MMAP	(1ull << 11)
-#define FLAG_ANON	(1ull << 12)
-#define FLAG_KSM	(1ull << 21)
-
 bool scene_skip(struct scene *s, const char *fmt, ...)
 {
 	va_list ap;
@@ -182,42 +177,6 @@ bool scene_map(struct scene *s)
 
 /* ------------------------------------------------------------------ who holds a page */
 
-static void read_words(int fd, uint64_t first, uint64_t *word, size_t count)
-{
-	if (pread(fd, word, count * 8, (off_t)(first * 8)) != (ssize_t)(count * 8))
-		memset(word, 0, count * 8);
-}
-
-/* Anonymous pages that are mapped nowhere any more and are not free: somebody holds them. */
-static size_t held(const uint64_t *pfn, size_t pages)
-{
-	int fd = open("/proc/kpageflags", O_RDONLY | O_CLOEXEC);
-	size_t i, count = 0;
-	uint64_t flags;
-
-	if (fd < 0)
-		return 0;
-	for (i = 0; i < pages; i++) {
-		if (!pfn[i])
-			continue;
-		read_words(fd, pfn[i], &flags, 1);
-		count += (flags & FLAG_ANON) && !(flags & (FLAG_MMAP | FLAG_KSM));
-	}
-	close(fd);
-	return count;
-}
-
-static void note_pages(struct scene *s, uint64_t *pfn, size_t pages)
-{
-	int fd = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
-	size_t i;
-
-	read_words(fd, (uintptr_t)s->mem / RIG_PAGE, pfn, pages);
-	close(fd);
-	for (i = 0; i < pages; i++)
-		pfn[i] = pfn[i] >> 63 ? pfn[i] & ((1ull << 55) - 1) : 0;
-}
-
 /* A file in memory can be sealed against writing if nobody has a page of it but the page cache. */
 static void expect_sealable(struct scene *s)
 {
@@ -237,21 +196,11 @@ static void expect_sealable(struct scene *s)
 
 static void expect_released(struct scene *s)
 {
-	size_t pages = s->len / RIG_PAGE;
-	double end = rig_now() + 20;
-	uint64_t *pfn = calloc(pages, sizeof(*pfn));
-	size_t left;
+	struct capture c;
 
-	ck_assert_ptr_nonnull(pfn);
-	note_pages(s, pfn, pages);
+	capture_note(&c, s->mem, s->len);
 	munmap(s->mem, s->len);
-	while ((left = held(pfn, pages)) && rig_now() < end) {
-		/* Freed pages wait in lists of each processor; this empties them. */
-		rig_write_file("/proc/sys/vm/drop_caches", "1");
-		rig_sleep(0.1);
-	}
-	free(pfn);
-	ck_assert_msg(!left, "the memory is unmapped, and somebody holds %zu pages of it", left);
+	capture_end(&c, "the memory is unmapped");
 }
 
 static void unmap_peer(struct scene *s)

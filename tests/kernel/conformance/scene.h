@@ -148,6 +148,31 @@ bool scene_run(struct scene *s);
 /* Says why, for "return scene_skip(s, ...)". */
 bool scene_skip(struct scene *s, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
+/* ------------------------------------------------------------------ capture.c */
+
+#define CAPTURES	4
+
+/* The pages of a part as they were before its event. */
+struct capture {
+	uint8_t *mem;
+	size_t len;
+	uint64_t *pfn;
+	size_t pages;
+	int node;
+	unsigned int kind;
+	uint8_t *fresh[CAPTURES];
+	unsigned int count;
+	size_t got;		/* of the pages, by fresh memory */
+};
+
+void capture_note(struct capture *c, uint8_t *mem, size_t len);
+/* Whoever gets a freed page writes to it: fresh memory of that kind of pages is filled. */
+void capture_take(struct capture *c, unsigned int kind);
+/* And finds again what it wrote. */
+void capture_kept(struct capture *c);
+/* None of the pages is mapped nowhere and held by somebody. "what" has happened to them. */
+void capture_end(struct capture *c, const char *what);
+
 /* ------------------------------------------------------------------ machine.c */
 
 /* For the parent, before all: what is changed is written down where every process sees it. */

@@ -19,6 +19,7 @@ struct uffd {
 	int fd;
 	struct scene *s;
 	bool zeropage;
+	bool moves;		/* an answer is a page of spare's */
 	atomic_bool slow;	/* the next fault takes a second */
 	atomic_bool stop;
 	atomic_uint served;
@@ -41,12 +42,38 @@ static void answer(unsigned long request, void *arg, int64_t *done, const char *
 	}
 }
 
+#ifdef UFFDIO_MOVE
+/* A page that is written first, so that there is one to be moved, and nobody else has it. */
+static void answer_by_move(uint64_t addr)
+{
+	size_t at = addr - (uintptr_t)u.s->mem;
+	struct uffdio_move move = {
+		.dst = addr, .src = (uintptr_t)u.spare + at, .len = u.s->unit,
+	};
+	double end = rig_now() + 20;
+
+	memset(u.spare + at, 0, u.s->unit);
+	while (ioctl(u.fd, UFFDIO_MOVE, &move) && errno != EEXIST) {
+		ck_assert_msg((errno == EAGAIN || errno == EBUSY) && rig_now() < end,
+			      "UFFDIO_MOVE as an answer: %s", strerror(errno));
+		move.move = 0;
+	}
+}
+#else
+static void answer_by_move(uint64_t addr)
+{
+	(void)addr;
+}
+#endif
+
 static void serve_missing(uint64_t addr)
 {
 	struct uffdio_copy copy = { .dst = addr, .src = (uintptr_t)u.zeros, .len = u.s->unit };
 	struct uffdio_zeropage zero = { .range = { .start = addr, .len = u.s->unit } };
 
-	if (u.zeropage)
+	if (u.moves)
+		answer_by_move(addr);
+	else if (u.zeropage)
 		answer(UFFDIO_ZEROPAGE, &zero, (int64_t *)&zero.zeropage, "UFFDIO_ZEROPAGE");
 	else
 		answer(UFFDIO_COPY, &copy, (int64_t *)&copy.copy, "UFFDIO_COPY");
@@ -115,12 +142,16 @@ static bool watch(struct scene *s, uint8_t *mem, size_t len, uint64_t mode, cons
 	return true;
 }
 
-static bool start(struct scene *s, uint64_t features, uint64_t mode, const char *what)
+static bool start_handler(void)
 {
-	if (!open_uffd(s, features, what) || !watch(s, s->mem, s->len, mode, what))
-		return false;
 	ck_assert_int_eq(pthread_create(&u.thread, NULL, handler, NULL), 0);
 	return true;
+}
+
+static bool start(struct scene *s, uint64_t features, uint64_t mode, const char *what)
+{
+	return open_uffd(s, features, what) && watch(s, s->mem, s->len, mode, what) &&
+	       start_handler();
 }
 
 static bool ready_missing(struct scene *s)
@@ -221,6 +252,18 @@ static void cause_move(struct scene *s, size_t at, size_t len)
 		rig_fill(u.spare + at, len, 0x30, 0);
 }
 
+/* The handler answers with pages that it moves in. */
+static bool ready_move_in(struct scene *s)
+{
+	if (!open_uffd(s, UFFD_FEATURE_MOVE, "UFFDIO_MOVE"))
+		return false;
+	u.spare = rig_map(s->len, HUGE, RIG_ANON);
+	madvise(u.spare, s->len, MADV_NOHUGEPAGE);
+	u.moves = true;
+	return watch(s, s->mem, s->len, UFFDIO_REGISTER_MODE_MISSING, "missing pages") &&
+	       start_handler();
+}
+
 static void restore_move(struct scene *s, size_t at, size_t len)
 {
 	if (!s->loaded)
@@ -232,6 +275,7 @@ static bool ready_move(struct scene *s)
 	return scene_skip(s, "built with headers that have no UFFDIO_MOVE");
 }
 
+#define ready_move_in	ready_move
 #define cause_move	cause_dontneed
 #define restore_move	NULL
 #endif
@@ -252,6 +296,9 @@ const struct row uffd_rows[] = {
 	{ 21, "write-protect", "UFFDIO_WRITEPROTECT; the handler takes it off",
 	  "protection_vma|clear", PAGES_ANY, ON_ANON, KEPT, 0, .ready = ready_wp,
 	  .cause = cause_protect, .check = check_served, .finish = finish_uffd },
+	{ 21, "move-in", "dropped; the handler moves a page in", "clear", PAGES_4K, ON_ANON, ZEROS, 0,
+	  .ready = ready_move_in, .cause = cause_dontneed, .check = check_served,
+	  .finish = finish_uffd },
 	{ 21, "move", "UFFDIO_MOVE to another address", "clear|unmap", PAGES_SMALL, ON_ANON, ZEROS,
 	  0, .ready = ready_move, .cause = cause_move, .restore = restore_move,
 	  .finish = finish_uffd },

@@ -241,11 +241,15 @@ void stage_refused(struct stage *s, size_t at, uint32_t len, bool write_only, co
 		fails(s, res, stage_local_refusal(s, res), "send", when);
 	}
 	/*
-	 * A receive buffer that cannot be written: rxe's responder says "local QP operation error"
-	 * there and "remote operation error" here, as it does for a bad lkey.
+	 * A receive buffer that cannot be written is a local protection error there and a remote
+	 * operation error here. rxe's responder says "local QP operation error" there, as it does for
+	 * a bad lkey: taken for the same.
 	 */
 	res = rig_send(s->pair, operand, mem);
-	ck_assert_msg(res.peer != IBV_WC_SUCCESS, "%s: a receive succeeded", when);
+	ck_assert_msg(res.peer == IBV_WC_LOC_PROT_ERR || res.peer == IBV_WC_LOC_QP_OP_ERR ||
+		      (s->whole && res.peer == IBV_WC_WR_FLUSH_ERR),
+		      "%s: the receive: %s instead of %s", when, rig_status_name(res.peer),
+		      rig_status_name(IBV_WC_LOC_PROT_ERR));
 	fails(s, res, IBV_WC_REM_OP_ERR, "send into the region", when);
 }
 
