@@ -11,8 +11,6 @@
 
 #include "scene.h"
 
-#define PATTERN		0x0e5eull
-
 /* /proc/kpageflags */
 #define FLAG_MMAP	(1ull << 11)
 #define FLAG_ANON	(1ull << 12)
@@ -70,6 +68,14 @@ void capture_note(struct capture *c, uint8_t *mem, size_t len)
 
 /* ------------------------------------------------------------------ who gets them */
 
+uint8_t *take_freed(size_t len)
+{
+	uint8_t *mem = rig_map(len, 0, RIG_ANON);
+
+	rig_fill(mem, len, REUSE, 0);
+	return mem;
+}
+
 /* Memory of the kind that the pages were of, and of their node. */
 static uint8_t *fresh(const struct capture *c, unsigned int kind)
 {
@@ -123,7 +129,7 @@ void capture_take(struct capture *c, unsigned int kind)
 		if (!mem)
 			break;
 		run_on(c->count, &allowed);
-		rig_fill(mem, c->len, PATTERN, 0);
+		rig_fill(mem, c->len, REUSE, 0);
 		pages_of(mem, pfn, c->pages);
 		for (i = 0; i < c->pages; i++)
 			c->got += among(c->pfn, c->pages, pfn[i]);
@@ -139,7 +145,7 @@ void capture_kept(struct capture *c)
 	while (c->count) {
 		uint8_t *mem = c->fresh[--c->count];
 
-		rig_expect(mem, c->len, PATTERN, 0, "whoever has the freed pages");
+		rig_expect(mem, c->len, REUSE, 0, "whoever has the freed pages");
 		if (c->kind == PAGES_HUGETLB)
 			munmap(mem, c->len);
 		else

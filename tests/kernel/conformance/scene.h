@@ -151,6 +151,7 @@ bool scene_skip(struct scene *s, const char *fmt, ...) __attribute__((format(pri
 /* ------------------------------------------------------------------ capture.c */
 
 #define CAPTURES	4
+#define REUSE		0x0e5eull	/* the pattern of whoever gets a freed page */
 
 /* The pages of a part as they were before its event. */
 struct capture {
@@ -165,6 +166,8 @@ struct capture {
 	size_t got;		/* of the pages, by fresh memory */
 };
 
+/* Fresh memory filled with it, whichever pages it gets: for an event among many. */
+uint8_t *take_freed(size_t len);
 void capture_note(struct capture *c, uint8_t *mem, size_t len);
 /* Whoever gets a freed page writes to it: fresh memory of that kind of pages is filled. */
 void capture_take(struct capture *c, unsigned int kind);
