@@ -98,6 +98,8 @@ static void *storm(void *arg)
 			break;
 		default:
 			memset(t->mem + at, BY_CPU, 4 * RIG_PAGE);
+			/* On few slow processors the device would not have its turn for long. */
+			rig_sleep(2e-4);
 		}
 		atomic_fetch_add(&t->count, 1);
 	}
