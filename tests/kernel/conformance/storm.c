@@ -141,8 +141,8 @@ static void only(const uint8_t *bytes, size_t len, bool whole, const char *what)
 static void look(struct scene *s, struct storm *t, struct rig_mr *mr)
 {
 	struct rig_span local = rig_at(s->stage.pinned, 0, RIG_PAGE);
-	double end = rig_now() + 60;
 	unsigned int i;
+	double end;
 
 	for (i = 0; i < 4; i++) {
 		memset(s->stage.buf, NOTHING, RIG_PAGE);
@@ -150,9 +150,11 @@ static void look(struct scene *s, struct storm *t, struct rig_mr *mr)
 				rig_at(mr, (s->rounds * 4 + i) % CALM * RIG_PAGE, RIG_PAGE)));
 		only(s->stage.buf, RIG_PAGE, true, "a read beside the storm");
 	}
+	end = rig_now() + 60;
 	atomic_store(&t->ask, s->rounds + 1);
 	while (atomic_load(&t->shown) != s->rounds + 1) {
-		ck_assert_msg(rig_now() < end, "the other thread makes no hole");
+		ck_assert_msg(rig_now() < end, "the other thread makes no hole: %u changes and %u holes until now",
+			      atomic_load(&t->count), atomic_load(&t->holes));
 		rig_sleep(1e-4);
 	}
 	RIG_FAILS(rig_read(s->stage.pair, local,
