@@ -130,16 +130,12 @@ static void one_event(struct lane *l, struct rig_rand *rnd)
 	keeps = row->outcome == KEPT && !(row->flags & ROW_HOLE);
 	l->s.row = &(struct row){ .backing = l->backing, .flags = row->flags };
 	if (!keeps)
-		traffic_begin(t, at / RIG_PAGE, len / RIG_PAGE);
-	if (holes)
-		pthread_mutex_lock(&t->cpu);
+		traffic_begin(t, at / RIG_PAGE, len / RIG_PAGE, holes);
 	row->cause(&l->s, at, len);
 	if (row->restore)
 		row->restore(&l->s, at, len);
-	if (holes)
-		pthread_mutex_unlock(&t->cpu);
 	if (!keeps)
-		traffic_end(t, at / RIG_PAGE, len / RIG_PAGE);
+		traffic_end(t, at / RIG_PAGE, len / RIG_PAGE, holes);
 	l->done[chosen]++;
 	atomic_fetch_add(&events, 1);
 }

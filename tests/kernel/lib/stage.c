@@ -260,24 +260,39 @@ void stage_ghost(struct stage *s, size_t at, uint32_t len)
 	s->ghost = rig_reg(s->rig, s->mem + at, len, RIG_IOVA_SAME, RIG_RW, false);
 }
 
-void stage_ghost_is_gone(struct stage *s, const char *when)
+#define GHOST	0x6705704eull
+
+void stage_ghost_fill(struct stage *s)
 {
 	uint32_t len = (uint32_t)s->ghost->len;
-	struct rig_span ghost = rig_at(s->ghost, 0, len);
-	const uint64_t pattern = 0x6705704e;
 
-	rig_fill(s->buf, len, pattern, 0);
-	must(rig_write(s->other, rig_at(s->pinned, 0, len), ghost), "write to the old pages", 0, len,
-	     when);
-	ck_assert_msg(rig_diff(s->mem + s->ghost_at, len, pattern, 0) >= 0,
-		      "%s: the pages are still the old ones", when);
-	stage_reads(s, s->ghost_at, len, when);
-	stage_writes(s, s->ghost_at, len, when);
-	must(rig_read(s->other, result(s, len), ghost), "read of the old pages", 0, len, when);
-	rig_expect(s->buf + STAGE_WAY, len, pattern, 0, "%s: the old pages, after access to the new",
+	rig_fill(s->buf, len, GHOST, 0);
+	must(rig_write(s->other, rig_at(s->pinned, 0, len), rig_at(s->ghost, 0, len)),
+	     "write to the old pages", 0, len, "after the event");
+}
+
+void stage_ghost_kept(struct stage *s, const char *when)
+{
+	uint32_t len = (uint32_t)s->ghost->len;
+
+	must(rig_read(s->other, result(s, len), rig_at(s->ghost, 0, len)), "read of the old pages", 0,
+	     len, when);
+	rig_expect(s->buf + STAGE_WAY, len, GHOST, 0, "%s: the old pages, after access to the new",
 		   when);
 	rig_dereg(s->ghost);
 	s->ghost = NULL;
+}
+
+void stage_ghost_is_gone(struct stage *s, const char *when)
+{
+	uint32_t len = (uint32_t)s->ghost->len;
+
+	stage_ghost_fill(s);
+	ck_assert_msg(rig_diff(s->mem + s->ghost_at, len, GHOST, 0) >= 0,
+		      "%s: the pages are still the old ones", when);
+	stage_reads(s, s->ghost_at, len, when);
+	stage_writes(s, s->ghost_at, len, when);
+	stage_ghost_kept(s, when);
 }
 
 /* What the regions of the device count by themselves, as rdma(8) shows it: mlx5 has it, and ours. */

@@ -69,6 +69,9 @@ int stage_local_refusal(const struct stage *s, struct rig_res res);
 void stage_ghost(struct stage *s, size_t at, uint32_t len);
 /* After the event, with something mapped at the place again. */
 void stage_ghost_is_gone(struct stage *s, const char *when);
+/* In two steps, for memory that others access meanwhile: filled after the event; looked at, let go. */
+void stage_ghost_fill(struct stage *s);
+void stage_ghost_kept(struct stage *s, const char *when);
 
 void stage_mark(struct stage *s);
 /* Since stage_mark(); true also where nobody counts. */

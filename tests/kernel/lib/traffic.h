@@ -14,11 +14,19 @@
  *	compare with the model			drop the pages
  *	seq unchanged: every byte must match	seq++ (even)
  *	seq changed: every byte must be the
- *	  old one, the new one, or zero;
+ *	  old one (of what was written: the
+ *	  new one), or zero;
  *	  take the memory over as the model
  *
- * so that operations race with events, and the first operation after one is checked exactly.
- * Only the CPU's own touches are kept out of a hole in the map, by a lock.
+ * so that operations race with events, and the first operation after one is checked exactly. They
+ * begin in the middle of events, too. What is beside the pages of an event is always exact.
+ *
+ * An event that makes a hole says so: only there, and only with the status that a hole has, may an
+ * operation fail. While a hole is "shut", from after its cause until before it is mended, an operation
+ * that begins and ends in that time must fail: the traffic knocks there on purpose.
+ *
+ * The CPU's own touches are kept out of a hole: the traffic says which pages it is at before it looks
+ * whether an event is under way there, and an event waits for it to leave.
  */
 #ifndef TRAFFIC_H
 #define TRAFFIC_H
@@ -57,6 +65,12 @@ enum traffic_event {
 	TRAFFIC_EVENTS,
 };
 
+enum traffic_shut {
+	TRAFFIC_OPEN,
+	TRAFFIC_SHUT_WRITES,	/* what goes in is refused */
+	TRAFFIC_SHUT,		/* everything is */
+};
+
 const char *traffic_kind_name(enum traffic_kind kind);
 const char *traffic_event_name(enum traffic_event event);
 
@@ -83,7 +97,12 @@ struct traffic {
 	uint8_t *model;
 	unsigned int *model_seq;	/* of each page: what the model is true for */
 	atomic_uint *seq;		/* of each page */
-	pthread_mutex_t cpu;		/* who touches mem by CPU, or makes a hole in it */
+	atomic_uint *hole;		/* of each page: odd while what is there may be refused */
+	atomic_uchar *shut;		/* of each page: enum traffic_shut */
+	atomic_uint_fast64_t touched;	/* the pages that the traffic's CPU is at, first << 32 | count */
+	atomic_uint_fast64_t aim;	/* where an event is about to come, the same way; 0: nowhere */
+	unsigned int aimed;		/* one operation in so many goes there; 2 unless told */
+	atomic_bool waits;		/* for an event to be over */
 	struct rig_rand rnd;
 	pthread_t thread;
 	atomic_bool stop;
@@ -92,8 +111,11 @@ struct traffic {
 	uint64_t ops[TRAFFIC_KINDS];
 	uint64_t checked;		/* bytes */
 	uint64_t bad;			/* bytes */
-	uint64_t excused;		/* operations that failed while an event forbade them */
-	uint64_t failed;		/* operations that failed without one */
+	uint64_t raced;			/* operations beside which an event began, was or ended */
+	uint64_t excused;		/* operations that were refused, and a hole was there */
+	atomic_uint_fast64_t knocks;	/* those of them that began and ended while it was shut */
+	uint64_t failed;		/* operations that failed without one, or in another way; or came
+					   through where they must not */
 	char first[240];		/* the first mismatch */
 
 	pthread_mutex_t one_event;
@@ -117,10 +139,20 @@ void traffic_event(struct traffic *t, enum traffic_event event, struct rig_rand 
 
 /*
  * For events of the caller's on pages [first, first + count): between the two, contents may become
- * zeros. With the lock t->cpu held the CPU's own touches are kept out too.
+ * zeros, and the CPU touches none of the pages. With hole, accesses may be refused. Events of several
+ * threads are on different pages.
  */
-void traffic_begin(struct traffic *t, size_t first, size_t count);
-void traffic_end(struct traffic *t, size_t first, size_t count);
+void traffic_begin(struct traffic *t, size_t first, size_t count, bool hole);
+void traffic_end(struct traffic *t, size_t first, size_t count, bool hole);
+/* Between the two, of a hole: from now on everything is refused there, or no longer. */
+void traffic_shut(struct traffic *t, size_t first, size_t count, enum traffic_shut shut);
+/* An event is about to come there: operations go there from now on, until another place is named. */
+void traffic_aim(struct traffic *t, size_t first, size_t count);
+/*
+ * Waits until something more than these has been refused in a shut hole; false: in vain, or what the
+ * traffic has half done there has to wait for the end of the hole.
+ */
+bool traffic_wait_knock(struct traffic *t, uint64_t knocks, double seconds);
 
 uint64_t traffic_ops(const struct traffic *t);
 

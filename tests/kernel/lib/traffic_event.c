@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0 OR Linux-OpenIB
 /* What happens to the memory of the traffic. */
+#include <sched.h>
 #include <sys/wait.h>
 
 #include "traffic.h"
@@ -38,28 +39,71 @@ static struct part choose_part(const struct traffic *t, struct rig_rand *rnd, si
 	return part;
 }
 
-/* Odd: contents are about to go; even: they have. */
-static void step(struct traffic *t, size_t first, size_t count)
+static void step(atomic_uint *word, size_t first, size_t count)
 {
 	size_t i;
 
 	for (i = 0; i < count; i++)
-		atomic_fetch_add(&t->seq[first + i], 1);
+		atomic_fetch_add(&word[first + i], 1);
 }
 
-void traffic_begin(struct traffic *t, size_t first, size_t count)
+static bool touched(struct traffic *t, size_t first, size_t count)
 {
-	step(t, first, count);
+	uint64_t at = atomic_load(&t->touched);
+
+	return (uint32_t)at && at >> 32 < first + count && first < (at >> 32) + (uint32_t)at;
 }
 
-void traffic_end(struct traffic *t, size_t first, size_t count)
+/* Odd: contents are about to go, when the traffic's CPU has left; even: they have. */
+void traffic_begin(struct traffic *t, size_t first, size_t count, bool hole)
 {
-	step(t, first, count);
+	if (hole)
+		step(t->hole, first, count);
+	step(t->seq, first, count);
+	while (touched(t, first, count))
+		sched_yield();
 }
 
-static void step_seq(struct traffic *t, const struct part *part)
+void traffic_end(struct traffic *t, size_t first, size_t count, bool hole)
 {
-	step(t, part->first, part->count);
+	step(t->seq, first, count);
+	if (hole)
+		step(t->hole, first, count);
+}
+
+void traffic_shut(struct traffic *t, size_t first, size_t count, enum traffic_shut shut)
+{
+	size_t i;
+
+	for (i = 0; i < count; i++)
+		atomic_store(&t->shut[first + i], (unsigned char)shut);
+}
+
+void traffic_aim(struct traffic *t, size_t first, size_t count)
+{
+	atomic_store(&t->aim, (uint64_t)first << 32 | count);
+}
+
+bool traffic_wait_knock(struct traffic *t, uint64_t knocks, double seconds)
+{
+	double end = rig_now() + seconds;
+
+	while (atomic_load(&t->knocks) == knocks) {
+		if (atomic_load(&t->waits) || rig_now() > end)
+			return false;
+		rig_sleep(100e-6);
+	}
+	return true;
+}
+
+static void begin(struct traffic *t, const struct part *part, bool hole)
+{
+	traffic_begin(t, part->first, part->count, hole);
+}
+
+static void end(struct traffic *t, const struct part *part, bool hole)
+{
+	traffic_end(t, part->first, part->count, hole);
 }
 
 /* A child's pages are its own: nothing comes in, and what it writes does not get out. */
@@ -88,10 +132,8 @@ static void event_fork(struct traffic *t, struct rig_rand *rnd)
 
 	if (pipe(pipe_end))
 		ck_abort_msg("pipe: %s", strerror(errno));
-	/* Not while there is a hole in the map: the child would find it. */
-	pthread_mutex_lock(&t->cpu);
+	/* There is no hole in the map, which the child would find: one event at a time is served. */
 	pid = fork();
-	pthread_mutex_unlock(&t->cpu);
 	if (pid < 0)
 		ck_abort_msg("fork: %s", strerror(errno));
 	if (!pid) {
@@ -117,13 +159,13 @@ static void event_free(struct traffic *t, const struct part *part)
 {
 	size_t i;
 
-	step_seq(t, part);
+	begin(t, part, false);
 	must_madvise(part, MADV_FREE, "MADV_FREE");
 	rig_sleep(1e-3);
 	must_madvise(part, MADV_PAGEOUT, "MADV_PAGEOUT");
 	for (i = 0; i < part->len; i += RIG_PAGE)
 		__atomic_fetch_or(&part->addr[i], 0, __ATOMIC_SEQ_CST);
-	step_seq(t, part);
+	end(t, part, false);
 }
 
 static void map_again(const struct traffic *t, const struct part *part)
@@ -136,10 +178,17 @@ static void map_again(const struct traffic *t, const struct part *part)
 	madvise(part->addr, part->len, t->huge ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);
 }
 
-static void event_unmap(struct traffic *t, const struct part *part, double hole)
+/* The hole is there, and stays for a while. */
+static void keep_shut(struct traffic *t, const struct part *part, enum traffic_shut shut)
 {
-	step_seq(t, part);
-	pthread_mutex_lock(&t->cpu);
+	traffic_shut(t, part->first, part->count, shut);
+	rig_sleep(1e-3);
+	traffic_shut(t, part->first, part->count, TRAFFIC_OPEN);
+}
+
+static void event_unmap(struct traffic *t, const struct part *part)
+{
+	begin(t, part, true);
 	/*
 	 * An inaccessible mapping takes the place as soon as the pages are gone. Between the two calls
 	 * nobody may make another: a queue pair's would be put right there, under the region.
@@ -151,33 +200,30 @@ static void event_unmap(struct traffic *t, const struct part *part, double hole)
 		 -1, 0) != part->addr)
 		ck_abort_msg("the hole was taken by another mapping: %s", strerror(errno));
 	pthread_mutex_unlock(&traffic_maps);
-	rig_sleep(hole);
+	keep_shut(t, part, TRAFFIC_SHUT);
 	map_again(t, part);
-	pthread_mutex_unlock(&t->cpu);
-	step_seq(t, part);
+	end(t, part, true);
 }
 
 static void event_protect(struct traffic *t, const struct part *part, int prot)
 {
-	step_seq(t, part);
-	pthread_mutex_lock(&t->cpu);
+	begin(t, part, true);
 	if (mprotect(part->addr, part->len, prot))
 		ck_abort_msg("mprotect of %zu pages: %s", part->count, strerror(errno));
-	rig_sleep(1e-3);
+	keep_shut(t, part, prot == PROT_NONE ? TRAFFIC_SHUT : TRAFFIC_SHUT_WRITES);
 	if (mprotect(part->addr, part->len, PROT_READ | PROT_WRITE))
 		ck_abort_msg("mprotect of %zu pages: %s", part->count, strerror(errno));
-	pthread_mutex_unlock(&t->cpu);
-	step_seq(t, part);
+	end(t, part, true);
 }
 
 static void drop(struct traffic *t, const struct part *part, enum traffic_event event)
 {
-	step_seq(t, part);
+	begin(t, part, false);
 	if (event == EVENT_DONTNEED)
 		must_madvise(part, MADV_DONTNEED, "MADV_DONTNEED");
 	else
 		map_again(t, part);
-	step_seq(t, part);
+	end(t, part, false);
 }
 
 void traffic_event(struct traffic *t, enum traffic_event event, struct rig_rand *rnd)
@@ -185,6 +231,7 @@ void traffic_event(struct traffic *t, enum traffic_event event, struct rig_rand 
 	struct part part = choose_part(t, rnd, event == EVENT_PAGEOUT ? 128 : 32);
 
 	pthread_mutex_lock(&t->one_event);
+	traffic_aim(t, part.first, part.count);
 	switch (event) {
 	case EVENT_FORK:
 		event_fork(t, rnd);
@@ -196,7 +243,7 @@ void traffic_event(struct traffic *t, enum traffic_event event, struct rig_rand 
 		event_free(t, &part);
 		break;
 	case EVENT_UNMAP:
-		event_unmap(t, &part, 1e-3);
+		event_unmap(t, &part);
 		break;
 	case EVENT_PROTECT:
 		event_protect(t, &part, PROT_READ);
