@@ -214,7 +214,8 @@ static int odp_attempt_fixup(struct odp_attempt *attempt)
 				     attempt->flags);
 		done++;
 	}
-	attempt->burst *= 2;
+	/* However often this is begun again, it gets to a page. */
+	attempt->burst = min(attempt->burst * 2, ODP_LEAF_ENTRIES);
 	return ret ?: ODP_LOOK_AGAIN;
 }
 

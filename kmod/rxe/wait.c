@@ -214,8 +214,12 @@ enum rxe_odp_verdict rxe_odp_wait_for(struct rxe_qp *qp, enum rxe_odp_who who,
 	if (smp_load_acquire(&wait->pending)) {
 		if (same)
 			return RXE_ODP_WAITS;
-	} else if (same && wait->failed) {
-		/* Let the access find out why, and say so. */
+	} else if (same && wait->failed && wait->failed != -ENOMEM) {
+		/*
+		 * Let the access find out why, and say so.  But memory that is
+		 * short is asked for again: that is no error, and the access
+		 * would wait for it in the worker.
+		 */
 		wait->failed = 0;
 		return RXE_ODP_GO;
 	}

@@ -22,6 +22,7 @@ struct owner {
 	volatile uint32_t handle;
 	volatile int ready;
 	volatile int failed;
+	bool spared;		/* by the OOM killer */
 };
 
 static struct rig *rig;
@@ -106,6 +107,8 @@ static void be_owner(size_t len, size_t limit)
 	cgroup_path(path, sizeof(path), "memory.swap.max");
 	if (rig_write_file(path, "0"))
 		_exit(2);
+	if (owner->spared && rig_write_file("/proc/self/oom_score_adj", "-1000"))
+		_exit(2);
 	mr = rig_reg(rig, owner->mem, len, RIG_IOVA_SAME, RIG_RW, true);
 	owner->rkey = mr->mr->rkey;
 	owner->handle = mr->mr->handle;
@@ -170,6 +173,49 @@ START_TEST(test_peer_meets_the_limit)
 }
 END_TEST
 
+/* Has @p's write ended within some seconds? */
+static bool ends(struct rig_pair *p, double within)
+{
+	double end = rig_now() + within;
+	struct ibv_wc wc;
+
+	while (!rig_poll(p->end[RIG_A].scq, &wc, 1)) {
+		if (rig_now() > end)
+			return false;
+		rig_sleep(0.001);
+	}
+	ck_assert_msg(wc.status == IBV_WC_SUCCESS, "%s", rig_status_name(wc.status));
+	return true;
+}
+
+/* Memory that is short for longer than a fault tries is no error: the peer waits for it. */
+START_TEST(test_peer_waits_for_memory)
+{
+	struct rig_span here = rig_at(ma, 0, CHUNK);
+	struct rig_op op = { .verb = RIG_WRITE, .sg = &here, .nsg = 1 };
+	struct rig_pair *p;
+	char path[120];
+	size_t done;
+
+	RIG_NEEDS_ODP(rig);
+	owner->spared = true;
+	start_owner(BIG, LIMIT);
+	rig->attr.rnr_retry = 7;
+	p = rig_pair(rig, IBV_QPT_RC);
+	for (done = 0; done < BIG; done += CHUNK) {
+		op.remote = theirs(done, CHUNK);
+		ck_assert_int_eq(rig_post(p, &op), 0);
+		if (!ends(p, 16))
+			break;
+	}
+	ck_assert_msg(done < BIG, "the peer wrote four times the limit");
+	cgroup_path(path, sizeof(path), "memory.max");
+	ck_assert_int_eq(rig_write_file(path, "max"), 0);
+	ck_assert_msg(ends(p, 40), "there is memory, and the write does not end");
+	rig_unpair(p);
+}
+END_TEST
+
 START_TEST(test_engine_memory_is_the_owners)
 {
 	const size_t len = LEAVES * LEAF;
@@ -209,6 +255,7 @@ int main(void)
 
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, test_peer_meets_the_limit);
+	tcase_add_test(tc, test_peer_waits_for_memory);
 	tcase_add_test(tc, test_engine_memory_is_the_owners);
 	return rig_main(&s, 1);
 }
