@@ -524,7 +524,8 @@ START_TEST(test_prefetch_pieces)
 
 	open_in("native", "sync");
 	/* one and the same huge page, as often as it takes */
-	rig_write_file("/proc/sys/vm/nr_hugepages", "8");
+	ck_assert_msg(rig_huge_pool(8) > 0, "no huge page can be had of %jd KiB of free memory",
+		      (intmax_t)rig_meminfo("MemFree") / 1024);
 	fd = memfd_create("odpreg", MFD_CLOEXEC | MFD_HUGETLB);
 	ck_assert_int_eq(ftruncate(fd, (off_t)huge), 0);
 	mem = mmap(NULL, size + huge, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
@@ -532,7 +533,9 @@ START_TEST(test_prefetch_pieces)
 	mem = (uint8_t *)(((uintptr_t)mem + huge - 1) & ~(huge - 1));
 	for (i = 0; i < size; i += huge)
 		ck_assert_msg(mmap(mem + i, huge, PROT_READ, MAP_SHARED | MAP_FIXED, fd, 0) !=
-			      MAP_FAILED, "a huge page: %s", strerror(errno));
+			      MAP_FAILED, "a huge page at %#zx: %s, %jd are free, %jd reserved", i,
+			      strerror(errno), (intmax_t)rig_meminfo("HugePages_Free") / 1024,
+			      (intmax_t)rig_meminfo("HugePages_Rsvd") / 1024);
 	mr = rig_reg(rig, mem, size, RIG_IOVA_SAME, IBV_ACCESS_REMOTE_READ, true);
 	for (i = RIG_PAGE; i <= 2 << 20; i *= 2)
 		ck_assert_uint_eq(rig_resident(mem + size - i, RIG_PAGE), 1);
@@ -541,7 +544,7 @@ START_TEST(test_prefetch_pieces)
 	rig_dereg(mr);
 	munmap(mem, size);
 	close(fd);
-	rig_write_file("/proc/sys/vm/nr_hugepages", "0");
+	rig_huge_pool(0);
 	close_all();
 }
 END_TEST

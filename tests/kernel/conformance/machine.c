@@ -194,12 +194,7 @@ bool machine_hugetlb(struct scene *s, unsigned int pages)
 	snprintf(text, sizeof(text), "%u", pages);
 	if (!machine_set(s, path, text))
 		return false;
-	/* What the free memory was too scattered for before, it may be good for now. */
-	if (rig_meminfo("HugePages_Free") / 1024 < pages) {
-		rig_write_file("/proc/sys/vm/compact_memory", "1");
-		rig_write_file(path, text);
-	}
-	if (rig_meminfo("HugePages_Free") / 1024 < pages)
+	if (rig_huge_pool(pages) < pages)
 		return scene_skip(s, "no %u free huge pages can be had (%jd)", pages,
 				  (intmax_t)rig_meminfo("HugePages_Free") / 1024);
 	return true;

@@ -201,6 +201,21 @@ int64_t rig_meminfo(const char *name)
 	return kib < 0 ? kib : kib * 1024;
 }
 
+int64_t rig_huge_pool(unsigned int pages)
+{
+	static const char path[] = "/proc/sys/vm/nr_hugepages";
+	char text[32];
+
+	snprintf(text, sizeof(text), "%u", pages);
+	rig_write_file(path, text);
+	/* What the free memory was too scattered for before, it may be good for now. */
+	if (rig_meminfo("HugePages_Free") / 1024 < pages) {
+		rig_write_file("/proc/sys/vm/compact_memory", "1");
+		rig_write_file(path, text);
+	}
+	return rig_meminfo("HugePages_Free") / 1024;
+}
+
 int64_t rig_odp_counter(const char *name)
 {
 	if (access("/sys/kernel/debug/rdma_odp", F_OK))

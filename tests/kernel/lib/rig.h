@@ -344,6 +344,8 @@ bool rig_memcg(size_t limit, char *why, size_t why_len);
 /* Counters: of /proc/vmstat, of /proc/meminfo (bytes), of the engine. -1 when there is none. */
 int64_t rig_vmstat(const char *name);
 int64_t rig_meminfo(const char *name);
+/* Makes the pool of huge pages that large, if it can; 0: empties it. Returns how many are free. */
+int64_t rig_huge_pool(unsigned int pages);
 int64_t rig_odp_counter(const char *name);
 /* Whether what is freed counts as used for long: a kernel that looks for late users. */
 bool rig_keeps_freed(void);
