@@ -6,4 +6,4 @@
 # report: destruction of who has sent what waits took
 s/#include "binding.h"/#include <linux\/delay.h>\n&/
 s/\tto_odp_qp\(qp\)->no_answer = !skb;\n//
-s/(\tif \(!look \|\| !rxe_odp_answer_waits\(qp\)\) \{\n)/\1\t\tusleep_range(1000, 2000);\n/
+s/(\tif \(!waits \|\| rxe_odp_head_is_done\(qp\)\)\n)/\tif (!waits)\n\t\tusleep_range(1000, 2000);\n\1/
