@@ -166,7 +166,10 @@ START_TEST(test_peer_meets_the_limit)
 	ck_assert_msg(res.status == IBV_WC_REM_ACCESS_ERR || res.status == IBV_WC_RNR_RETRY_EXC_ERR,
 		      "%s", rig_status_name(res.status));
 	ck_assert_int_le(peak, (int64_t)LIMIT);
-	ck_assert_int_lt(free_before - rig_meminfo("MemAvailable"), (int64_t)(LIMIT + 64 * MIB));
+	/* A kernel that looks for late users needs memory of its own for each page. */
+	if (!rig_keeps_freed())
+		ck_assert_int_lt(free_before - rig_meminfo("MemAvailable"),
+				 (int64_t)(LIMIT + 64 * MIB));
 	/* The machine lives, and so do we. */
 	rig_reconnect(pair);
 	RIG_OK(rig_write(pair, rig_at(ma, 0, 4096), rig_at(ma, 8192, 4096)));
