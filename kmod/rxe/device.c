@@ -137,6 +137,22 @@ static int rxe_odp_destroy_qp(struct ib_qp *ibqp, struct ib_udata *udata)
 }
 
 /*
+ * Let a task run again that was disabled, unless stock code has: it may be
+ * running then, and rxe_enable_task() would call it idle.
+ */
+static void rxe_odp_enable_task(struct rxe_task *task)
+{
+	unsigned long flags;
+
+	spin_lock_irqsave(&task->lock, flags);
+	if (task->state == TASK_STATE_DRAINED)
+		task->state = TASK_STATE_IDLE;
+	spin_unlock_irqrestore(&task->lock, flags);
+	/* Who had something for it meanwhile could not schedule it. */
+	rxe_sched_task(task);
+}
+
+/*
  * A change of how many reads the peer may have under way.  Stock code replaces
  * what it remembers of them, on some kernels while the responder may be using it
  * (and a read may be parked half answered for as long as its next page takes),
@@ -165,9 +181,7 @@ static int rxe_odp_modify_qp(struct ib_qp *ibqp, struct ib_qp_attr *attr,
 		qp->resp.resources = old;
 		qp->attr.max_dest_rd_atomic = count;
 	}
-	rxe_enable_task(&qp->recv_task);
-	/* Who had something for it meanwhile could not schedule it. */
-	rxe_sched_task(&qp->recv_task);
+	rxe_odp_enable_task(&qp->recv_task);
 	return ret;
 }
 

@@ -258,6 +258,8 @@ static void flush_and_reset(struct rig_pair *p, const struct rig_op *op, uint8_t
 	ck_assert_int_eq(rig_post(p, op), 0);
 	rig_reap(rig, p->end[RIG_A].scq, &wc, 1, "the first flush");
 	ck_assert_int_eq(wc.status, IBV_WC_REM_ACCESS_ERR);
+	rig_wait_state(p, RIG_A, IBV_QPS_ERR);
+	rig_wait_state(p, RIG_B, IBV_QPS_ERR);
 	rig_set_state(p, RIG_B, IBV_QPS_RESET);
 	rig_set_state(p, RIG_A, IBV_QPS_RESET);
 	rig_join(p, RIG_A, p->end[RIG_B].qp->qp_num);
@@ -394,6 +396,33 @@ START_TEST(test_modify_in_a_read)
 	rig_reap(rig, pair->end[RIG_A].scq, &wc, 1, "the read");
 	ck_assert_msg(wc.status == IBV_WC_SUCCESS, "%s", rig_status_name(wc.status));
 	rig_expect(a, len, SEED, 0, "what was read");
+}
+END_TEST
+
+/* And while requests come in: the responder is not called idle while it runs. */
+START_TEST(test_modify_under_writes)
+{
+	const uint32_t len = 16 * RIG_PAGE;
+	struct rig_span here = at_a(0, len);
+	struct rig_op op = { .verb = RIG_WRITE, .sg = &here, .nsg = 1, .remote = at_b(0, len) };
+	struct ibv_qp_attr attr = {};
+	struct ibv_wc wc;
+	int i, k;
+
+	RIG_NEEDS_ODP(rig);
+	for (i = 0; i < 50; i++) {
+		for (k = 0; k < 16; k++)
+			ck_assert_int_eq(rig_post(pair, &op), 0);
+		for (k = 0; k < 64; k++) {
+			attr.max_dest_rd_atomic = (uint8_t)(1 << k % 4);
+			ck_assert_int_eq(ibv_modify_qp(pair->end[RIG_B].qp, &attr,
+						       IBV_QP_MAX_DEST_RD_ATOMIC), 0);
+		}
+		for (k = 0; k < 16; k++) {
+			rig_reap(rig, pair->end[RIG_A].scq, &wc, 1, "a write");
+			ck_assert_msg(wc.status == IBV_WC_SUCCESS, "%s", rig_status_name(wc.status));
+		}
+	}
 }
 END_TEST
 
@@ -679,5 +708,6 @@ int main(void)
 	tc = new_case(s, "reset");
 	tcase_add_test(tc, test_reset_in_a_read);
 	tcase_add_test(tc, test_modify_in_a_read);
+	tcase_add_test(tc, test_modify_under_writes);
 	return rig_main(&s, 1);
 }
