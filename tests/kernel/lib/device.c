@@ -93,7 +93,8 @@ int rig_pick_device(char *why, size_t size)
 	const char *named = getenv("ODPREG_DEVICE"), *name, *lack = NULL;
 	int i, count = 0, code = 77;
 	struct ibv_device **list = ibv_get_device_list(&count);
-	size_t used = 0;
+	const char *mark = ":";
+	size_t used;
 
 	snprintf(why, size, "there is no RDMA device with on-demand paging");
 	for (i = 0; list && i < count && code == 77; i++) {
@@ -106,7 +107,8 @@ int rig_pick_device(char *why, size_t size)
 			break;
 		}
 		used = strlen(why);
-		snprintf(why + used, size - used, "%s %s %s", i ? ";" : ":", name, lack);
+		snprintf(why + used, size - used, "%s %s %s", mark, name, lack);
+		mark = ";";
 	}
 	ibv_free_device_list(list);
 	if (named && !lack && code) {
@@ -514,4 +516,21 @@ void rig_set_state(struct rig_pair *pair, enum rig_side side, enum ibv_qp_state 
 	int err = ibv_modify_qp(pair->end[side].qp, &attr, IBV_QP_STATE);
 
 	ck_assert_msg(!err, "cannot move the queue pair to state %d: %s", state, strerror(err));
+}
+
+void rig_wait_state(struct rig_pair *pair, enum rig_side side, enum ibv_qp_state state)
+{
+	const double end = rig_now() + pair->rig->deadline;
+	struct ibv_qp_init_attr init;
+	struct ibv_qp_attr attr;
+	int err;
+
+	do {
+		err = ibv_query_qp(pair->end[side].qp, &attr, IBV_QP_STATE, &init);
+		ck_assert_msg(!err, "cannot query the queue pair: %s", strerror(err));
+		if (attr.qp_state == state)
+			return;
+		rig_sleep(0.001);
+	} while (rig_now() < end);
+	ck_abort_msg("the queue pair is in state %d and does not get to %d", attr.qp_state, state);
 }

@@ -137,6 +137,8 @@ void rig_unpair(struct rig_pair *pair);
 /* New queue pairs in place of these, whatever state they are in. Nothing is in flight afterwards. */
 void rig_reconnect(struct rig_pair *pair);
 void rig_set_state(struct rig_pair *pair, enum rig_side side, enum ibv_qp_state state);
+/* After a completion with an error: rxe writes it first, then goes to ERR, also from a RESET between. */
+void rig_wait_state(struct rig_pair *pair, enum rig_side side, enum ibv_qp_state state);
 
 /* ------------------------------------------------------------------ regions */
 
