@@ -163,28 +163,60 @@ static void check_flush(struct scene *s)
 	rig_unpair(pair);
 }
 
+/* A file that shares the blocks, and what was in it when it came to do so. */
+static struct {
+	int fd;
+	uint8_t *bytes;
+	uint8_t *again;
+	uint8_t *kept;
+} clone_of;
+
 static bool ready_reflink(struct scene *s)
 {
 	char path[] = "/run/odpreg-dax/clone.XXXXXX";
-	int fd = mkostemp(path, O_CLOEXEC), err;
+	int err;
 
-	ck_assert_int_ge(fd, 0);
+	clone_of.fd = mkostemp(path, O_CLOEXEC);
+	ck_assert_int_ge(clone_of.fd, 0);
 	unlink(path);
-	err = ioctl(fd, FICLONE, s->fd) ? errno : 0;
+	err = ioctl(clone_of.fd, FICLONE, s->fd) ? errno : 0;
 	if (err)
 		return scene_skip(s, "the file system on persistent memory has no reflink: %s",
 				  strerror(err));
-	s->own = (void *)(intptr_t)fd;
+	clone_of.bytes = rig_map(s->len, 0, RIG_ANON);
+	clone_of.again = rig_map(s->len, 0, RIG_ANON);
+	clone_of.kept = rig_map(s->len, 0, RIG_ANON);
 	return true;
 }
 
-/* The clone shares the blocks: what is written afterwards is not to be seen in it. */
 static void cause_reflink(struct scene *s, size_t at, size_t len)
 {
 	(void)at;
 	(void)len;
-	ck_assert_msg(!ioctl((int)(intptr_t)s->own, FICLONE, s->fd), "FICLONE: %s",
-		      strerror(errno));
+	ck_assert_msg(!ioctl(clone_of.fd, FICLONE, s->fd), "FICLONE: %s", strerror(errno));
+	ck_assert_int_eq(pread(clone_of.fd, clone_of.bytes, s->len, 0), (ssize_t)s->len);
+	ck_assert_msg(s->loaded || !memcmp(clone_of.bytes, s->mem, s->len),
+		      "the clone has other bytes than the file");
+}
+
+/* What is written to the file afterwards is not to be seen in it. */
+static void restore_reflink(struct scene *s, size_t at, size_t len)
+{
+	size_t i;
+
+	/* Other bytes for a while: the driver looks for the old ones afterwards. */
+	if (!s->loaded) {
+		memcpy(clone_of.kept, s->mem + at, len);
+		stage_writes(&s->stage, at, RIG_PAGE, "to a file that shares its blocks");
+		stage_writes(&s->stage, at + len - RIG_PAGE, RIG_PAGE,
+			     "to a file that shares its blocks");
+	}
+	ck_assert_int_eq(pread(clone_of.fd, clone_of.again, s->len, 0), (ssize_t)s->len);
+	for (i = 0; i < s->len; i += RIG_PAGE)
+		ck_assert_msg(!memcmp(clone_of.bytes + i, clone_of.again + i, RIG_PAGE),
+			      "the page at %#zx of the clone was changed by a write to the file", i);
+	if (!s->loaded)
+		memcpy(s->mem + at, clone_of.kept, len);
 }
 
 const struct row file_rows[] = {
@@ -208,19 +240,20 @@ const struct row file_rows[] = {
 	  ZEROS, ROW_PIN | ROW_HUGE_UNIT, .cause = cause_punch },
 	{ 17, "zero-range", "FALLOC_FL_ZERO_RANGE, on ext4", "clear|unmap", PAGES_4K, ON_DISK,
 	  ZEROS, 0, .cause = cause_zero_range },
-	{ 27, "dax-access", "pages of a DAX file dropped from the page tables", "clear", PAGES_4K,
+	{ 27, "dax-access", "pages of a DAX file dropped from the page tables", "clear", PAGES_SMALL,
 	  ON_DAX, KEPT, 0, .cause = cause_dontneed },
-	{ 27, "dax-writeback", "msync of a DAX file", "protection_page", PAGES_4K, ON_DAX, KEPT, 0,
-	  .cause = cause_msync },
+	{ 27, "dax-writeback", "msync of a DAX file", "protection_page", PAGES_SMALL, ON_DAX, KEPT,
+	  0, .cause = cause_msync },
 	{ 27, "dax-truncate", "ftruncate of a DAX file; another gets the blocks", "clear|unmap",
-	  PAGES_4K, ON_DAX, GONE, ROW_TAIL | ROW_ZERO_AFTER, .cause = cause_truncate,
+	  PAGES_SMALL, ON_DAX, GONE, ROW_TAIL | ROW_ZERO_AFTER, .cause = cause_truncate,
 	  .restore = restore_length },
 	{ 27, "dax-punch", "a hole is punched into a DAX file; another gets the blocks",
-	  "clear|unmap", PAGES_4K, ON_DAX, ZEROS, 0, .cause = cause_punch,
+	  "clear|unmap", PAGES_SMALL, ON_DAX, ZEROS, 0, .cause = cause_punch,
 	  .restore = restore_punch },
 	{ 27, "dax-flush", "the same; then all is flushed to persistence", "clear", PAGES_4K,
 	  ON_DAX, KEPT, 0, .prepare = prepare_flush, .cause = cause_dontneed, .check = check_flush },
-	{ 27, "dax-reflink", "a DAX file is cloned", "clear|protection_page", PAGES_4K, ON_DAX,
-	  KEPT, 0, .ready = ready_reflink, .cause = cause_reflink },
+	{ 27, "dax-reflink", "a DAX file is cloned", "clear|protection_page", PAGES_SMALL,
+	  ON_DAX_REFLINK, KEPT, 0, .ready = ready_reflink, .cause = cause_reflink,
+	  .restore = restore_reflink },
 	{ 0 }
 };

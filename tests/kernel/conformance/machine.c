@@ -200,16 +200,16 @@ bool machine_hugetlb(struct scene *s, unsigned int pages)
 	return true;
 }
 
-static bool mount_ext4(struct scene *s, const char *device, const char *dir, const char *options,
-		       int slot)
+static bool mount_new(struct scene *s, const char *device, const char *dir, const char *type,
+		      const char *mkfs, const char *options, int slot)
 {
 	mkdir(dir, 0755);
-	machine_run("modprobe ext4 2>/dev/null");
-	if (machine_run("mkfs.ext4 -q -F -b 4096 -O ^has_journal %s >/dev/null 2>&1", device))
-		return scene_skip(s, "mkfs.ext4 %s failed (package e2fsprogs)", device);
-	if (mount(device, dir, "ext4", 0, options))
-		return scene_skip(s, "cannot mount %s, options '%s': %s", device, options,
-				  strerror(errno));
+	machine_run("modprobe %s 2>/dev/null", type);
+	if (machine_run("%s %s >/dev/null 2>&1", mkfs, device))
+		return scene_skip(s, "%s %s failed (packages e2fsprogs, xfsprogs)", mkfs, device);
+	if (mount(device, dir, type, 0, options))
+		return scene_skip(s, "cannot mount %s as %s, options '%s': %s", device, type,
+				  options, strerror(errno));
 	snprintf(notes->mounted[slot], sizeof(notes->mounted[slot]), "%s", dir);
 	return true;
 }
@@ -232,10 +232,12 @@ bool machine_disk(struct scene *s, char *dir, size_t size)
 	if (rig_write_file(path, bytes))
 		return scene_skip(s, "%s does not take %s bytes", path, bytes);
 	snprintf(path, sizeof(path), "/dev/zram%d", atoi(number));
-	return mount_ext4(s, path, DISK_DIR, "", 0);
+	return mount_new(s, path, DISK_DIR, "ext4", "mkfs.ext4 -q -F -b 4096 -O ^has_journal",
+			 "", 0);
 }
 
-bool machine_dax(struct scene *s, char *dir, size_t size)
+/* Extents begin and end at huge pages where that can be asked for. */
+bool machine_dax(struct scene *s, char *dir, size_t size, bool reflink)
 {
 	int tries = 20;
 
@@ -247,8 +249,12 @@ bool machine_dax(struct scene *s, char *dir, size_t size)
 	while (access("/dev/pmem0", F_OK) && --tries)
 		rig_sleep(0.1);
 	if (access("/dev/pmem0", F_OK))
-		return scene_skip(s, "no persistent memory: boot with memmap=128M!5G, say");
-	return mount_ext4(s, "/dev/pmem0", DAX_DIR, "dax=always", 1);
+		return scene_skip(s, "no persistent memory: boot with memmap=384M!5G, say");
+	if (reflink)
+		return mount_new(s, "/dev/pmem0", DAX_DIR, "xfs",
+				 "mkfs.xfs -q -f -m reflink=1 -d su=2m,sw=1", "dax=always", 1);
+	return mount_new(s, "/dev/pmem0", DAX_DIR, "ext4", "mkfs.ext4 -q -F -b 4096 -O ^has_journal "
+			 "-E stride=512,stripe_width=512", "dax=always", 1);
 }
 
 bool machine_ksm(struct scene *s)

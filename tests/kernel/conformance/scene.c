@@ -58,7 +58,8 @@ static bool open_file(struct scene *s)
 		if ((s->row->backing == ON_DISK || s->row->backing == ON_PRIVATE) &&
 		    !machine_disk(s, dir, sizeof(dir)))
 			return false;
-		if (s->row->backing == ON_DAX && !machine_dax(s, dir, sizeof(dir)))
+		if ((s->row->backing == ON_DAX || s->row->backing == ON_DAX_REFLINK) &&
+		    !machine_dax(s, dir, sizeof(dir), s->row->backing == ON_DAX_REFLINK))
 			return false;
 		snprintf(path, sizeof(path), "%s/odpreg.XXXXXX", dir);
 		s->fd = mkostemp(path, O_CLOEXEC);
@@ -66,6 +67,9 @@ static bool open_file(struct scene *s)
 		unlink(path);
 	}
 	ck_assert_msg(!ftruncate(s->fd, (off_t)s->len), "ftruncate: %s", strerror(errno));
+	/* In one piece, so that huge pages can be mapped. */
+	if (s->row->backing == ON_DAX || s->row->backing == ON_DAX_REFLINK)
+		fallocate(s->fd, 0, 0, (off_t)s->len);
 	return true;
 }
 

@@ -43,6 +43,7 @@ enum backing {
 	ON_DISK,	/* the same of a file on ext4 */
 	ON_PRIVATE,	/* a private mapping of a file on ext4 */
 	ON_DAX,		/* a file on ext4 on persistent memory */
+	ON_DAX_REFLINK,	/* the same on XFS, where files can share blocks */
 	ON_SYSV,	/* SysV shared memory, attached a second time at scene->peer */
 	ON_HEAP,	/* between the old break and the new one */
 };
@@ -187,7 +188,7 @@ bool machine_swap(struct scene *s, size_t bytes);
 bool machine_cgroup(struct scene *s, size_t limit);
 bool machine_hugetlb(struct scene *s, unsigned int pages);
 bool machine_disk(struct scene *s, char *dir, size_t size);
-bool machine_dax(struct scene *s, char *dir, size_t size);
+bool machine_dax(struct scene *s, char *dir, size_t size, bool reflink);
 bool machine_ksm(struct scene *s);
 bool machine_two_nodes(struct scene *s);
 /* The kernel's own moves of pages between nodes; true: as it was before. */
