@@ -252,7 +252,7 @@ bool machine_dax(struct scene *s, char *dir, size_t size, bool reflink)
 		return scene_skip(s, "no persistent memory: boot with memmap=384M!5G, say");
 	if (reflink)
 		return mount_new(s, "/dev/pmem0", DAX_DIR, "xfs",
-				 "mkfs.xfs -q -f -m reflink=1 -d su=2m,sw=1", "dax=always", 1);
+				 "mkfs.xfs -q -f -m reflink=1 -d agcount=2,extszinherit=512", "dax=always", 1);
 	return mount_new(s, "/dev/pmem0", DAX_DIR, "ext4", "mkfs.ext4 -q -F -b 4096 -O ^has_journal "
 			 "-E stride=512,stripe_width=512", "dax=always", 1);
 }
