@@ -275,6 +275,14 @@ static void close_shared(struct rig_pair **p, struct rig_mr *mr)
 	rig_close(other);
 }
 
+/* Each receive of the shared queue completes once. */
+static void note_receive(bool *got, const struct ibv_wc *wc)
+{
+	ck_assert_uint_lt(wc->wr_id, SHARERS);
+	ck_assert_msg(!got[wc->wr_id], "receive %ju twice", (uintmax_t)wc->wr_id);
+	got[wc->wr_id] = true;
+}
+
 START_TEST(test_shared_queue)
 {
 	struct rig_pair *p[SHARERS];
@@ -293,9 +301,7 @@ START_TEST(test_shared_queue)
 		rig_reap(mr->rig, p[i]->end[RIG_B].rcq, &wc, 1, "a receive");
 		ck_assert_msg(wc.status == IBV_WC_SUCCESS, "receive %d: %s", i,
 			      rig_status_name(wc.status));
-		ck_assert_uint_lt(wc.wr_id, SHARERS);
-		ck_assert_msg(!got[wc.wr_id], "receive %ju twice", (uintmax_t)wc.wr_id);
-		got[wc.wr_id] = true;
+		note_receive(got, &wc);
 		rig_expect(b + wc.wr_id * RIG_PAGE, 400, 3, (uint64_t)i * RIG_PAGE, "send %d", i);
 	}
 	close_shared(p, mr);
@@ -325,9 +331,7 @@ START_TEST(test_shared_queue_flush)
 		if (!rig_poll(p[i]->end[RIG_B].rcq, &wc, 1))
 			continue;
 		ck_assert_int_eq(wc.status, IBV_WC_WR_FLUSH_ERR);
-		ck_assert_uint_lt(wc.wr_id, SHARERS);
-		ck_assert(!got[wc.wr_id]);
-		got[wc.wr_id] = true;
+		note_receive(got, &wc);
 	}
 	for (i = 0; i < SHARERS; i++)
 		ck_assert_msg(got[i], "receive %d got lost", i);

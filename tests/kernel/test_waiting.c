@@ -462,26 +462,6 @@ END_TEST
  * Behind a request without an answer, which is done by then, comes the answer to the one behind it:
  * that is looked at, and the request that is done completes without it.
  */
-static void post_bind(struct rig_pair *p, struct ibv_mw *mw, struct rig_mr *mr)
-{
-	struct ibv_send_wr *bad, wr = {
-		.opcode = IBV_WR_BIND_MW,
-		.send_flags = IBV_SEND_SIGNALED,
-		.bind_mw = {
-			.mw = mw,
-			.rkey = ibv_inc_rkey(mw->rkey),
-			.bind_info = {
-				.mr = mr->mr,
-				.addr = (uintptr_t)a,
-				.length = RIG_PAGE,
-				.mw_access_flags = IBV_ACCESS_REMOTE_READ,
-			},
-		},
-	};
-
-	ck_assert_int_eq(ibv_post_send(p->end[RIG_A].qp, &wr, &bad), 0);
-}
-
 START_TEST(test_answer_behind)
 {
 	struct rig_span soon = at_b(0, 900), never = at_b(1, 900);
@@ -503,7 +483,7 @@ START_TEST(test_answer_behind)
 	mw = ibv_alloc_mw(rig->pd, IBV_MW_TYPE_2);
 	ck_assert_ptr_nonnull(mw);
 	ck_assert_int_eq(rig_post(p, &first), 0);
-	post_bind(p, mw, mr);
+	rig_post_bind(p, RIG_A, mw, mr, a, RIG_PAGE, IBV_ACCESS_REMOTE_READ);
 	ck_assert_int_eq(rig_post(p, &second), 0);
 	for (i = 0; i < 2; i++) {
 		rig_reap(rig, p->end[RIG_A].scq, &wc, 1, i ? "the binding" : "the first read");

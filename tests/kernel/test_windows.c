@@ -88,26 +88,11 @@ static int bind_1(const uint8_t *addr, uint64_t length, unsigned int access)
 
 static int bind_2(const uint8_t *addr, uint64_t length, unsigned int access)
 {
-	struct ibv_send_wr *bad, wr = {
-		.opcode = IBV_WR_BIND_MW,
-		.send_flags = IBV_SEND_SIGNALED,
-		.bind_mw = {
-			.mw = mw,
-			.rkey = ibv_inc_rkey(mw->rkey),
-			.bind_info = {
-				.mr = mr->mr,
-				.addr = (uintptr_t)addr,
-				.length = length,
-				.mw_access_flags = access,
-			},
-		},
-	};
-	int status;
+	uint32_t rkey = rig_post_bind(pair, RIG_B, mw, mr, addr, length, access);
+	int status = finish("binding");
 
-	ck_assert_int_eq(ibv_post_send(pair->end[RIG_B].qp, &wr, &bad), 0);
-	status = finish("binding");
 	if (status == IBV_WC_SUCCESS)
-		mw->rkey = wr.bind_mw.rkey;
+		mw->rkey = rkey;
 	return status;
 }
 

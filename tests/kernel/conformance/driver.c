@@ -16,23 +16,6 @@ static bool reads_only(const struct scene *s)
 	return s->row->flags & ROW_READS;
 }
 
-/* Something is refused from after the cause until it is restored. */
-static bool shuts(const struct scene *s)
-{
-	return s->row->outcome == GONE || s->row->outcome == READ_ONLY;
-}
-
-static bool forbids(const struct scene *s)
-{
-	return shuts(s) || s->row->flags & ROW_HOLE;
-}
-
-/* The contents may be others for a while, or for good. */
-static bool tells_traffic(const struct scene *s)
-{
-	return s->row->outcome != KEPT || forbids(s);
-}
-
 static uint32_t near(size_t len)
 {
 	return (uint32_t)(len < NEAR ? len : NEAR);
@@ -258,22 +241,10 @@ static void look_at_left(struct scene *s, struct left *left)
 		rig_expect(s->peer, s->len, PEER, 0, "the old pages, under their new owner");
 }
 
-/* The hole stays until the traffic has been refused there, if it comes in time and is not held up. */
-static void hole(struct scene *s, struct part p)
-{
-	struct traffic *t = s->traffic;
-	uint64_t knocks = atomic_load(&t->knocks);
-
-	traffic_shut(t, p.at / RIG_PAGE, p.len / RIG_PAGE,
-		     s->row->outcome == GONE ? TRAFFIC_SHUT : TRAFFIC_SHUT_WRITES);
-	traffic_wait_knock(t, knocks, 0.1);
-	traffic_shut(t, p.at / RIG_PAGE, p.len / RIG_PAGE, TRAFFIC_OPEN);
-}
-
 static void event_under_load(struct scene *s, struct part p, struct left *left)
 {
 	struct traffic *t = s->traffic;
-	bool tells = tells_traffic(s);
+	bool tells = row_tells(s->row);
 
 	traffic_aim(t, p.at / RIG_PAGE, p.len / RIG_PAGE);
 	rig_sleep(1e-3);
@@ -281,17 +252,17 @@ static void event_under_load(struct scene *s, struct part p, struct left *left)
 	if (s->row->flags & ROW_PIN)
 		stage_ghost(&s->stage, p.at, (uint32_t)(p.len < GHOST_MOST ? p.len : GHOST_MOST));
 	if (tells)
-		traffic_begin(t, p.at / RIG_PAGE, p.len / RIG_PAGE, forbids(s));
+		traffic_begin(t, p.at / RIG_PAGE, p.len / RIG_PAGE, row_forbids(s->row));
 	s->row->cause(s, p.at, p.len);
 	give_away(s, p, left);
-	if (shuts(s))
-		hole(s, p);
+	if (row_shuts(s->row))
+		row_hole(s->row, t, p.at, p.len, true);
 	else if (s->row->restore)
 		rig_sleep(1e-3);
 	if (s->row->restore)
 		s->row->restore(s, p.at, p.len);
 	if (tells)
-		traffic_end(t, p.at / RIG_PAGE, p.len / RIG_PAGE, forbids(s));
+		traffic_end(t, p.at / RIG_PAGE, p.len / RIG_PAGE, row_forbids(s->row));
 	s->rounds++;
 }
 
@@ -317,15 +288,15 @@ static void verdict(struct scene *s)
 	ck_assert_msg(!t->bad, "%ju bad bytes; %s", (uintmax_t)t->bad, t->first);
 	ck_assert_msg(!t->failed, "%ju operations failed, or came through; %s",
 		      (uintmax_t)t->failed, t->first);
-	ck_assert_msg((!own && forbids(s)) || !t->excused,
+	ck_assert_msg((!own && row_forbids(s->row)) || !t->excused,
 		      "%ju operations failed over an event that is transient",
 		      (uintmax_t)t->excused);
 	ck_assert_msg(traffic_ops(t) >= ENOUGH, "only %ju operations came through",
 		      (uintmax_t)traffic_ops(t));
-	ck_assert_msg(own || !shuts(s) || t->knocks,
+	ck_assert_msg(own || !row_shuts(s->row) || t->knocks,
 		      "no operation began and ended in any of %u holes", s->rounds);
 	/* By far the most events have one; of a few, each may have come between two. */
-	ck_assert_msg(own || !tells_traffic(s) || s->rounds < 20 || t->raced,
+	ck_assert_msg(own || !row_tells(s->row) || s->rounds < 20 || t->raced,
 		      "no operation was under way at any of %u events", s->rounds);
 }
 
@@ -336,7 +307,7 @@ static void load_by_events(struct scene *s)
 
 	/* Some events take longer than that: let the traffic have its turn, and come into a hole. */
 	while (s->rounds < 3 || rig_now() < end ||
-	       ((traffic_ops(s->traffic) < ENOUGH || (shuts(s) && !atomic_load(&s->traffic->knocks))) &&
+	       ((traffic_ops(s->traffic) < ENOUGH || (row_shuts(s->row) && !atomic_load(&s->traffic->knocks))) &&
 		rig_now() < end + 60))
 		event_under_load(s, some_part(s), &left);
 	/* One event more is looked at after the traffic has been there. */

@@ -478,8 +478,9 @@ static void run_descriptor(struct scene *s)
 	ended(s);
 	RIG_FAILS(rig_write(loose[1], ours(s), theirs(0)), IBV_WC_REM_ACCESS_ERR);
 	RIG_FAILS(rig_read(loose[2], ours(s), theirs(LEN - RIG_PAGE)), IBV_WC_REM_ACCESS_ERR);
-	RIG_FAILS(rig_fadd(loose[3], rig_at(s->stage.pinned, 0, 8), word, 1),
-		  IBV_WC_REM_ACCESS_ERR);
+	if (rig_odp_atomics(s->rig))
+		RIG_FAILS(rig_fadd(loose[3], rig_at(s->stage.pinned, 0, 8), word, 1),
+			  IBV_WC_REM_ACCESS_ERR);
 	dereg_by(s, fd);
 	close(fd);
 	RIG_OK(rig_write(s->stage.other, ours(s), slot(s, 0)));

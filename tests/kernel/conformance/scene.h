@@ -129,6 +129,15 @@ struct scene {
 /* The table, by groups; each ends with number 0. */
 extern const struct row *const row_groups[];
 
+/* Is something refused from after the cause until it is restored? */
+bool row_shuts(const struct row *row);
+/* Or is there a moment without anything while it is caused? */
+bool row_forbids(const struct row *row);
+/* May the contents be others for a while, or for good? */
+bool row_tells(const struct row *row);
+/* The part is shut, with "wait" until the traffic has been refused there, if that comes in time. */
+void row_hole(const struct row *row, struct traffic *t, size_t at, size_t len, bool wait);
+
 /* ------------------------------------------------------------------ scene.c */
 
 /* Memory of the row's kind, filled by rig_fill() with seed 1. False with scene->why. */

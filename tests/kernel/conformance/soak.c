@@ -198,18 +198,6 @@ static void part_of(const struct lane *l, const struct row *row, struct worker *
 	}
 }
 
-/* What is refused now stays so for a while: one in eight until the traffic has found out. */
-static void stay_shut(struct traffic *t, const struct row *row, size_t at, size_t len, bool knock)
-{
-	uint64_t knocks = atomic_load(&t->knocks);
-
-	traffic_shut(t, at / RIG_PAGE, len / RIG_PAGE,
-		     row->outcome == GONE ? TRAFFIC_SHUT : TRAFFIC_SHUT_WRITES);
-	if (knock)
-		traffic_wait_knock(t, knocks, 0.1);
-	traffic_shut(t, at / RIG_PAGE, len / RIG_PAGE, TRAFFIC_OPEN);
-}
-
 static void cause(struct scene *s, const struct row *row, size_t at, size_t len)
 {
 	if (by_neighbour(row))
@@ -222,8 +210,8 @@ static void cause(struct scene *s, const struct row *row, size_t at, size_t len)
 static void one_event(struct lane *l, const struct row *row, struct worker *w)
 {
 	const struct row shape = { .name = row->name, .backing = l->backing, .flags = row->flags };
-	bool shuts = row->outcome == GONE || row->outcome == READ_ONLY;
-	bool holes = shuts || row->flags & ROW_HOLE, tells = row->outcome != KEPT || holes;
+	bool holes = row_forbids(row), tells = row_tells(row);
+	/* What is refused now stays so for a while: one in eight until the traffic has found out. */
 	bool knock = !rig_below(&w->rnd, 8);
 	struct traffic *t = l->s.traffic;
 	struct scene s = l->s;
@@ -236,8 +224,8 @@ static void one_event(struct lane *l, const struct row *row, struct worker *w)
 	if (tells)
 		traffic_begin(t, at / RIG_PAGE, len / RIG_PAGE, holes);
 	cause(&s, row, at, len);
-	if (shuts)
-		stay_shut(t, row, at, len, knock);
+	if (row_shuts(row))
+		row_hole(row, t, at, len, knock);
 	if (row->restore)
 		row->restore(&s, at, len);
 	if (tells)
@@ -506,7 +494,7 @@ START_TEST(test_soak)
 	rig_set_implicit(implicit);
 	quiet.rig = rig_open(NULL);
 	if (!rig_has_odp(quiet.rig))
-		RIG_SKIP("the device has no on-demand paging");
+		RIG_SKIP("the device has no implicit regions");
 	ck_assert(scene_map(&quiet));
 	stage_open_over(&quiet.stage, quiet.rig, quiet.mem, quiet.len, RIG_RW, false);
 	missing = prepare_machine(&quiet);
@@ -606,6 +594,8 @@ static void parse(int argc, char **argv)
 int main(int argc, char **argv)
 {
 	Suite *suite = suite_create("soak");
+	char why[300];
+	int code;
 
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	/* A thread's own arena is a mapping, which may take a hole that a row has just made. */
@@ -615,6 +605,11 @@ int main(int argc, char **argv)
 	if (argc == 1)
 		seconds = 180;
 	parse(argc, argv);
+	code = rig_pick_device(why, sizeof(why));
+	if (code) {
+		fprintf(stderr, "soak: %s\n", why);
+		return code;
+	}
 	machine_init();
 	tcase_add_test(rig_tcase(suite, "soak", seconds > 0 ? 300 + seconds : 6 * 3600), test_soak);
 	return rig_main(&suite, 1);

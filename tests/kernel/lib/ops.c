@@ -141,6 +141,29 @@ int rig_post_recv(struct rig_pair *pair, enum rig_side side, const struct rig_sp
 	return ibv_post_recv(end->qp, &wr, &bad);
 }
 
+uint32_t rig_post_bind(struct rig_pair *pair, enum rig_side side, struct ibv_mw *mw,
+		       const struct rig_mr *mr, const uint8_t *addr, uint64_t len,
+		       unsigned int access)
+{
+	struct ibv_send_wr *bad, wr = {
+		.opcode = IBV_WR_BIND_MW,
+		.send_flags = IBV_SEND_SIGNALED,
+		.bind_mw = {
+			.mw = mw,
+			.rkey = ibv_inc_rkey(mw->rkey),
+			.bind_info = {
+				.mr = mr->mr,
+				.addr = (uintptr_t)addr,
+				.length = len,
+				.mw_access_flags = access,
+			},
+		},
+	};
+
+	ck_assert_int_eq(ibv_post_send(pair->end[side].qp, &wr, &bad), 0);
+	return wr.bind_mw.rkey;
+}
+
 int rig_poll(struct ibv_cq *cq, struct ibv_wc *wc, int max)
 {
 	int n = ibv_poll_cq(cq, max, wc);

@@ -266,6 +266,10 @@ struct rig_res rig_flush(struct rig_pair *pair, struct rig_span remote, uint8_t 
 int rig_post(struct rig_pair *pair, const struct rig_op *op);
 int rig_post_recv(struct rig_pair *pair, enum rig_side side, const struct rig_span *sg, int nsg,
 		  uint64_t wr_id);
+/* Bind a type 2 window to a part of a region; returns the key that it has when that completes. */
+uint32_t rig_post_bind(struct rig_pair *pair, enum rig_side side, struct ibv_mw *mw,
+		       const struct rig_mr *mr, const uint8_t *addr, uint64_t len,
+		       unsigned int access);
 /* Up to max completions that are there now. */
 int rig_poll(struct ibv_cq *cq, struct ibv_wc *wc, int max);
 /* Exactly count completions, else the test ends with "what" in the message. */
