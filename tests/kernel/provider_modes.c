@@ -533,9 +533,8 @@ START_TEST(test_prefetch_pieces)
 	mem = (uint8_t *)(((uintptr_t)mem + huge - 1) & ~(huge - 1));
 	for (i = 0; i < size; i += huge)
 		ck_assert_msg(mmap(mem + i, huge, PROT_READ, MAP_SHARED | MAP_FIXED, fd, 0) !=
-			      MAP_FAILED, "a huge page at %#zx: %s, %jd are free, %jd reserved", i,
-			      strerror(errno), (intmax_t)rig_meminfo("HugePages_Free") / 1024,
-			      (intmax_t)rig_meminfo("HugePages_Rsvd") / 1024);
+			      MAP_FAILED, "a huge page at %#zx: %s (%s)", i, strerror(errno),
+			      rig_huge_text());
 	mr = rig_reg(rig, mem, size, RIG_IOVA_SAME, IBV_ACCESS_REMOTE_READ, true);
 	for (i = RIG_PAGE; i <= 2 << 20; i *= 2)
 		ck_assert_uint_eq(rig_resident(mem + size - i, RIG_PAGE), 1);

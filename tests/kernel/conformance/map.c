@@ -72,18 +72,32 @@ static uint8_t *make_room(size_t len)
 }
 
 /*
+ * The kernel (6.12, 7.3) forgets what is reserved for a whole mapping of huge pages when it moves a part
+ * of it: for good, so that there are none left in the end. The part is made a mapping of its own before,
+ * by a flag that it does not have in common with what is beside it.
+ */
+static void set_apart(uint8_t *from, size_t len)
+{
+	ck_assert_msg(!madvise(from, len, MADV_DODUMP) && !madvise(from, len, MADV_DONTDUMP),
+		      "madvise(MADV_DODUMP, MADV_DONTDUMP) of huge pages: %s", strerror(errno));
+}
+
+/*
  * What other events have cut into several mappings moves in pieces: EFAULT says so, and by then the
  * place that it was to move to is unmapped. Under load the caller holds traffic_maps: a queue pair's
  * memory that is mapped into that hole would be moved over, and its end would unmap what is there then.
  */
-static void move(uint8_t *from, uint8_t *to, size_t len, size_t unit, int flags)
+static void move(const struct scene *s, uint8_t *from, uint8_t *to, size_t len, int flags)
 {
-	size_t half = len / unit / 2 * unit;
-	void *p = mremap(from, len, len, MREMAP_MAYMOVE | MREMAP_FIXED | flags, to);
+	size_t half = len / s->unit / 2 * s->unit;
+	void *p;
 
+	if (s->pages == PAGES_HUGETLB)
+		set_apart(from, len);
+	p = mremap(from, len, len, MREMAP_MAYMOVE | MREMAP_FIXED | flags, to);
 	if (p == MAP_FAILED && errno == EFAULT && half) {
-		move(from, to, half, unit, flags);
-		move(from + half, to + half, len - half, unit, flags);
+		move(s, from, to, half, flags);
+		move(s, from + half, to + half, len - half, flags);
 		return;
 	}
 	ck_assert_msg(p == to, "mremap of %zu KiB: %s", len / KIB, strerror(errno));
@@ -93,7 +107,7 @@ void cause_mremap_away(struct scene *s, size_t at, size_t len)
 {
 	pthread_mutex_lock(&traffic_maps);
 	s->own = make_room(len);
-	move(s->mem + at, s->own, len, s->unit, 0);
+	move(s, s->mem + at, s->own, len, 0);
 	if (s->loaded)
 		ck_assert_ptr_eq(mmap(s->mem + at, len, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS |
 				      MAP_FIXED_NOREPLACE, -1, 0), s->mem + at);
@@ -104,7 +118,7 @@ void cause_mremap_away(struct scene *s, size_t at, size_t len)
 void restore_mremap_back(struct scene *s, size_t at, size_t len)
 {
 	pthread_mutex_lock(&traffic_maps);
-	move(s->own, s->mem + at, len, s->unit, 0);
+	move(s, s->own, s->mem + at, len, 0);
 	pthread_mutex_unlock(&traffic_maps);
 }
 
@@ -122,7 +136,7 @@ static void cause_dontunmap(struct scene *s, size_t at, size_t len)
 
 	pthread_mutex_lock(&traffic_maps);
 	to = make_room(len);
-	move(s->mem + at, to, len, s->unit, MREMAP_DONTUNMAP);
+	move(s, s->mem + at, to, len, MREMAP_DONTUNMAP);
 	pthread_mutex_unlock(&traffic_maps);
 	rig_fill(to, len, 0xd0, 0);
 	s->own = to;
@@ -142,14 +156,15 @@ static void cause_mremap_onto(struct scene *s, size_t at, size_t len)
 
 	pthread_mutex_lock(&traffic_maps);
 	from = make_room(len);
-	ck_assert_ptr_eq(mmap(from, len, RW, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED |
-			      (s->pages == PAGES_HUGETLB ? MAP_HUGETLB : 0), -1, 0), from);
+	ck_assert_msg(mmap(from, len, RW, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED |
+			   (s->pages == PAGES_HUGETLB ? MAP_HUGETLB : 0), -1, 0) == from,
+		      "mmap of %zu KiB: %s (%s)", len / KIB, strerror(errno), rig_huge_text());
 	pthread_mutex_unlock(&traffic_maps);
 	if (s->pages == PAGES_THP)
 		madvise(from, len, MADV_HUGEPAGE);
 	memset(from, 0, len);
 	pthread_mutex_lock(&traffic_maps);
-	move(from, s->mem + at, len, s->unit, 0);
+	move(s, from, s->mem + at, len, 0);
 	pthread_mutex_unlock(&traffic_maps);
 	scene_advise(s, at, len);
 }

@@ -85,8 +85,8 @@ void scene_map_part(struct scene *s, size_t at, size_t len, int prot)
 	void *p = mmap(s->mem + at, len, prot, map_flags(s) | MAP_FIXED, s->fd,
 		       s->fd >= 0 ? (off_t)at : 0);
 
-	ck_assert_msg(p != MAP_FAILED, "mmap of %zu KiB at %#zx: %s", len / KIB, at,
-		      strerror(errno));
+	ck_assert_msg(p != MAP_FAILED, "mmap of %zu KiB at %#zx: %s (%s)", len / KIB, at,
+		      strerror(errno), rig_huge_text());
 	scene_advise(s, at, len);
 }
 

@@ -165,6 +165,18 @@ static void close_lane(struct lane *l)
 	rig_dereg(l->s.odp);
 }
 
+/* Every huge page is back, and none is reserved for what is no more. */
+static void expect_whole_pool(void)
+{
+	double end = rig_now() + 10;
+
+	while (rig_meminfo("HugePages_Free") != rig_meminfo("HugePages_Total") ||
+	       rig_meminfo("HugePages_Rsvd") > 0) {
+		ck_assert_msg(rig_now() < end, "the memory is unmapped; %s", rig_huge_text());
+		rig_sleep(0.1);
+	}
+}
+
 static bool takes_all(const struct row *row)
 {
 	return row && row->flags & (ROW_ALL | ROW_TAIL);
@@ -345,9 +357,8 @@ static uint64_t done(void)
 
 static void say(double start)
 {
-	printf("%6.0f s: %ju operations, %ju of them events\n", rig_now() - start,
-	       (uintmax_t)done(),
-	       (uintmax_t)atomic_load(&events));
+	printf("%6.0f s: %ju operations, %ju of them events; %s\n", rig_now() - start,
+	       (uintmax_t)done(), (uintmax_t)atomic_load(&events), rig_huge_text());
 }
 
 static bool all_well(void)
@@ -517,6 +528,7 @@ START_TEST(test_soak)
 	for (i = 0; i < LANES; i++)
 		if (lane[i].open)
 			close_lane(&lane[i]);
+	expect_whole_pool();
 	if (neighbour)
 		neighbour->finish(&quiet);
 	stage_works(&quiet.stage, 0, quiet.len, "beside it all");

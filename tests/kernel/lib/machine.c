@@ -216,6 +216,18 @@ int64_t rig_huge_pool(unsigned int pages)
 	return rig_meminfo("HugePages_Free") / 1024;
 }
 
+const char *rig_huge_text(void)
+{
+	static __thread char text[120];
+
+	snprintf(text, sizeof(text), "huge pages: %jd, %jd free, %jd reserved, %jd surplus",
+		 (intmax_t)rig_meminfo("HugePages_Total") / 1024,
+		 (intmax_t)rig_meminfo("HugePages_Free") / 1024,
+		 (intmax_t)rig_meminfo("HugePages_Rsvd") / 1024,
+		 (intmax_t)rig_meminfo("HugePages_Surp") / 1024);
+	return text;
+}
+
 int64_t rig_odp_counter(const char *name)
 {
 	if (access("/sys/kernel/debug/rdma_odp", F_OK))

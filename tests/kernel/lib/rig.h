@@ -352,6 +352,8 @@ int64_t rig_vmstat(const char *name);
 int64_t rig_meminfo(const char *name);
 /* Makes the pool of huge pages that large, if it can; 0: empties it. Returns how many are free. */
 int64_t rig_huge_pool(unsigned int pages);
+/* What there is in it, in words; of the calling thread until it asks again. */
+const char *rig_huge_text(void);
 int64_t rig_odp_counter(const char *name);
 /* Whether what is freed counts as used for long: a kernel that looks for late users. */
 bool rig_keeps_freed(void);
