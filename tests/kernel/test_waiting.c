@@ -385,13 +385,20 @@ START_TEST(test_reset_in_a_read)
 }
 END_TEST
 
+/* How many reads may be under way to B, of a queue pair that is connected. */
+static void set_reads(uint8_t count)
+{
+	struct ibv_qp_attr attr = { .max_dest_rd_atomic = count };
+
+	ck_assert_int_eq(ibv_modify_qp(pair->end[RIG_B].qp, &attr, IBV_QP_MAX_DEST_RD_ATOMIC), 0);
+}
+
 /* What a read was being answered with is replaced while it waits for its next page. */
 START_TEST(test_modify_in_a_read)
 {
 	const uint32_t len = 4 * RIG_PAGE;
 	struct rig_span here = at_a(0, len);
 	struct rig_op op = { .verb = RIG_READ, .sg = &here, .nsg = 1, .remote = at_b(0, len) };
-	struct ibv_qp_attr attr = {};
 	struct ibv_wc wc;
 	int i;
 
@@ -403,8 +410,7 @@ START_TEST(test_modify_in_a_read)
 	ck_assert_int_eq(rig_post(pair, &op), 0);
 	wait_until_asked(1);
 	for (i = 1; i <= 64; i *= 2) {
-		attr.max_dest_rd_atomic = (uint8_t)i;
-		ck_assert_int_eq(ibv_modify_qp(pair->end[RIG_B].qp, &attr, IBV_QP_MAX_DEST_RD_ATOMIC), 0);
+		set_reads((uint8_t)i);
 		rig_sleep(0.1);
 	}
 	late_release(late);
@@ -420,7 +426,6 @@ START_TEST(test_modify_under_writes)
 	const uint32_t len = 16 * RIG_PAGE;
 	struct rig_span here = at_a(0, len);
 	struct rig_op op = { .verb = RIG_WRITE, .sg = &here, .nsg = 1, .remote = at_b(0, len) };
-	struct ibv_qp_attr attr = {};
 	struct ibv_wc wc;
 	int i, k;
 
@@ -428,11 +433,8 @@ START_TEST(test_modify_under_writes)
 	for (i = 0; i < 50; i++) {
 		for (k = 0; k < 16; k++)
 			ck_assert_int_eq(rig_post(pair, &op), 0);
-		for (k = 0; k < 64; k++) {
-			attr.max_dest_rd_atomic = (uint8_t)(1 << k % 4);
-			ck_assert_int_eq(ibv_modify_qp(pair->end[RIG_B].qp, &attr,
-						       IBV_QP_MAX_DEST_RD_ATOMIC), 0);
-		}
+		for (k = 0; k < 64; k++)
+			set_reads((uint8_t)(1 << k % 4));
 		for (k = 0; k < 16; k++) {
 			rig_reap(rig, pair->end[RIG_A].scq, &wc, 1, "a write");
 			ck_assert_msg(wc.status == IBV_WC_SUCCESS, "%s", rig_status_name(wc.status));

@@ -196,7 +196,7 @@ bool machine_hugetlb(struct scene *s, unsigned int pages)
 		return false;
 	if (rig_huge_pool(pages) < pages)
 		return scene_skip(s, "no %u free huge pages can be had (%jd)", pages,
-				  (intmax_t)rig_meminfo("HugePages_Free") / 1024);
+				  (intmax_t)rig_meminfo("HugePages_Free"));
 	return true;
 }
 

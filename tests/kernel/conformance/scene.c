@@ -47,6 +47,7 @@ bool scene_is_huge(const uint8_t *at)
 
 static bool open_file(struct scene *s)
 {
+	bool reflink = s->row->backing == ON_DAX_REFLINK, dax = reflink || s->row->backing == ON_DAX;
 	char dir[40] = "/tmp", path[80];
 
 	if (s->row->backing == ON_MEMFD) {
@@ -58,8 +59,7 @@ static bool open_file(struct scene *s)
 		if ((s->row->backing == ON_DISK || s->row->backing == ON_PRIVATE) &&
 		    !machine_disk(s, dir, sizeof(dir)))
 			return false;
-		if ((s->row->backing == ON_DAX || s->row->backing == ON_DAX_REFLINK) &&
-		    !machine_dax(s, dir, sizeof(dir), s->row->backing == ON_DAX_REFLINK))
+		if (dax && !machine_dax(s, dir, sizeof(dir), reflink))
 			return false;
 		snprintf(path, sizeof(path), "%s/odpreg.XXXXXX", dir);
 		s->fd = mkostemp(path, O_CLOEXEC);
@@ -68,7 +68,7 @@ static bool open_file(struct scene *s)
 	}
 	ck_assert_msg(!ftruncate(s->fd, (off_t)s->len), "ftruncate: %s", strerror(errno));
 	/* In one piece, so that huge pages can be mapped. */
-	if (s->row->backing == ON_DAX || s->row->backing == ON_DAX_REFLINK)
+	if (dax)
 		fallocate(s->fd, 0, 0, (off_t)s->len);
 	return true;
 }

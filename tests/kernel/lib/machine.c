@@ -170,19 +170,22 @@ bool rig_memcg(size_t limit, char *why, size_t why_len)
 
 /* ------------------------------------------------------------------ counters */
 
+/* In bytes, where the file says kB. */
 static int64_t lookup(const char *file, const char *name, char separator)
 {
 	FILE *f = fopen(file, "re");
 	size_t len = strlen(name);
 	int64_t value = -1;
-	char line[128];
+	char line[128], *end;
 
 	if (!f)
 		return -1;
 	while (fgets(line, sizeof(line), f)) {
 		if (strncmp(line, name, len) || line[len] != separator)
 			continue;
-		value = strtoll(line + len + 1, NULL, 10);
+		value = strtoll(line + len + 1, &end, 10);
+		if (!strncmp(end, " kB", 3))
+			value *= 1024;
 		break;
 	}
 	fclose(f);
@@ -196,9 +199,7 @@ int64_t rig_vmstat(const char *name)
 
 int64_t rig_meminfo(const char *name)
 {
-	int64_t kib = lookup("/proc/meminfo", name, ':');
-
-	return kib < 0 ? kib : kib * 1024;
+	return lookup("/proc/meminfo", name, ':');
 }
 
 int64_t rig_huge_pool(unsigned int pages)
@@ -209,11 +210,11 @@ int64_t rig_huge_pool(unsigned int pages)
 	snprintf(text, sizeof(text), "%u", pages);
 	rig_write_file(path, text);
 	/* What the free memory was too scattered for before, it may be good for now. */
-	if (rig_meminfo("HugePages_Free") / 1024 < pages) {
+	if (rig_meminfo("HugePages_Free") < pages) {
 		rig_write_file("/proc/sys/vm/compact_memory", "1");
 		rig_write_file(path, text);
 	}
-	return rig_meminfo("HugePages_Free") / 1024;
+	return rig_meminfo("HugePages_Free");
 }
 
 const char *rig_huge_text(void)
@@ -221,10 +222,10 @@ const char *rig_huge_text(void)
 	static __thread char text[120];
 
 	snprintf(text, sizeof(text), "huge pages: %jd, %jd free, %jd reserved, %jd surplus",
-		 (intmax_t)rig_meminfo("HugePages_Total") / 1024,
-		 (intmax_t)rig_meminfo("HugePages_Free") / 1024,
-		 (intmax_t)rig_meminfo("HugePages_Rsvd") / 1024,
-		 (intmax_t)rig_meminfo("HugePages_Surp") / 1024);
+		 (intmax_t)rig_meminfo("HugePages_Total"),
+		 (intmax_t)rig_meminfo("HugePages_Free"),
+		 (intmax_t)rig_meminfo("HugePages_Rsvd"),
+		 (intmax_t)rig_meminfo("HugePages_Surp"));
 	return text;
 }
 

@@ -347,7 +347,7 @@ void rig_swap_off(void);
 /* Move this process into a memory cgroup of its own with memory.max = limit (0: back to the root). */
 bool rig_memcg(size_t limit, char *why, size_t why_len);
 
-/* Counters: of /proc/vmstat, of /proc/meminfo (bytes), of the engine. -1 when there is none. */
+/* Counters: of /proc/vmstat, of /proc/meminfo (bytes, or pages), of the engine. -1 when there is none. */
 int64_t rig_vmstat(const char *name);
 int64_t rig_meminfo(const char *name);
 /* Makes the pool of huge pages that large, if it can; 0: empties it. Returns how many are free. */
