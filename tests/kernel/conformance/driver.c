@@ -253,9 +253,10 @@ static void event_under_load(struct scene *s, struct part p, struct left *left)
 		stage_ghost(&s->stage, p.at, (uint32_t)(p.len < GHOST_MOST ? p.len : GHOST_MOST));
 	if (tells)
 		traffic_begin(t, p.at / RIG_PAGE, p.len / RIG_PAGE, row_forbids(s->row));
+	s->spared = false;
 	s->row->cause(s, p.at, p.len);
 	give_away(s, p, left);
-	if (row_shuts(s->row))
+	if (row_shuts(s->row) && !s->spared)
 		row_hole(s->row, t, p.at, p.len, true);
 	else if (s->row->restore)
 		rig_sleep(1e-3);

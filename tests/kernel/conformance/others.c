@@ -209,17 +209,29 @@ static bool prepare_poison(struct scene *s)
 	return true;
 }
 
+/*
+ * Not the zero page: the kernel would refuse, but call it poisoned from then on, for everybody. Nothing
+ * is lost by an addition that is atomic.
+ */
+static void own_page(uint8_t *at)
+{
+	__atomic_fetch_add(at, 0, __ATOMIC_SEQ_CST);
+}
+
 static void poison(struct scene *s, size_t at, int advice, const char *name)
 {
 	int err;
 
+	own_page(s->mem + at);
 	poisoned[poisonings] = rig_pfn(s->mem + at);
 	atomic_store(&poisoning, true);
 	err = madvise(s->mem + at, RIG_PAGE, advice) ? errno : 0;
 	atomic_store(&poisoning, false);
-	/* Under load a page can be on its way somewhere, and poisoned before or after. */
-	if (s->loaded && (err == EBUSY || err == EAGAIN || err == EIO || err == EHWPOISON))
+	/* Under load a page can be on its way somewhere, and poisoned before or after, or not at all. */
+	if (s->loaded && (err == EBUSY || err == EAGAIN || err == EIO || err == EHWPOISON)) {
+		s->spared = rig_pfn(s->mem + at);
 		return;
+	}
 	ck_assert_msg(!err, "madvise(%s): %s", name, strerror(err));
 	poisonings++;
 }
@@ -242,10 +254,12 @@ static void cause_soft_offline(struct scene *s, size_t at, size_t len)
 static void cause_hwpoison(struct scene *s, size_t at, size_t len)
 {
 	(void)len;
-	if (poisonings < MOST_POISONED)
+	if (poisonings < MOST_POISONED) {
 		poison(s, at, MADV_HWPOISON, "MADV_HWPOISON");
-	else
+	} else {
+		s->spared = true;
 		rig_sleep(0.05);
+	}
 }
 
 static void restore_poisoned(struct scene *s, size_t at, size_t len)

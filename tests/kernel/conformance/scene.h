@@ -120,6 +120,7 @@ struct scene {
 	int fd;				/* what is mapped, or -1 */
 	uint8_t *peer;
 	int shm;			/* the SysV segment; of row 6 pkey, the key */
+	bool spared;			/* by cause(): its event did not come to the part */
 	struct rig_rand rnd;
 	void *own;			/* the row's */
 	unsigned int rounds;
