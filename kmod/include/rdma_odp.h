@@ -21,6 +21,7 @@
  *	-ESHUTDOWN	the region is being deregistered
  *	-ENOMEM		memory stayed short for longer than the engine waits
  *	-ETIMEDOUT	the page did not arrive in the time the engine waits
+ *	-ECANCELED	the driver gave up waiting (attr.give_up)
  *
  * A driver that must not wait asks odp_region_ready() first, and
  * odp_region_request() for what is not there; the access functions wait.
@@ -43,12 +44,16 @@ struct odp_region;
  *		write prefetch is refused, whatever the owner's mapping allows
  * @atomic_lock: optional lock, taken around every 64-bit atomic; for drivers
  *		that make atomics on their other memory types under a lock
+ * @give_up:	optional; an access that waits for a page asks this about fifty
+ *		times a second, in its own context, and ends when it returns true.
+ *		It is not asked about prefetches
  */
 struct odp_region_attr {
 	unsigned long	start;
 	u64		length;
 	bool		writable;
 	spinlock_t	*atomic_lock;	/* around 64-bit atomics */
+	bool		(*give_up)(void);
 };
 
 /**

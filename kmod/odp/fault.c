@@ -140,31 +140,42 @@ static void odp_fault_account(struct odp_region *region, unsigned long va,
 }
 
 /*
- * A driver's worker waits this long (in jiffies) and no longer: what its queue
- * pair holds up meanwhile, its own destruction, may be what the fault waits
- * for.  An owner that exits closes its verbs device before the userfaultfd
- * that would answer the fault.  Whoever asked for a prefetch waits as long as
- * it likes to: it can be killed.
+ * A driver's worker waits this long (in jiffies) and no longer: what it holds
+ * up meanwhile may be what the fault waits for.  An owner that exits closes its
+ * verbs device before the userfaultfd that would answer the fault.  So a driver
+ * that knows whether somebody waits for its worker is asked all the while.
+ * Whoever asked for a prefetch waits as long as it likes to: it can be killed.
  */
 #define ODP_FAULT_PATIENCE	(20 * HZ)
+#define ODP_FAULT_ASK		max(HZ / 50, 1)
 
 static int odp_fault_wait(struct odp_fault *fault)
 {
+	unsigned long end = jiffies + ODP_FAULT_PATIENCE;
 	struct odp_region *region = fault->region;
 	long patience = ODP_FAULT_PATIENCE;
 	long left;
 
 	if (fault->flags & ODP_FAULT_PREFETCH)
 		patience = MAX_SCHEDULE_TIMEOUT;
-	left = wait_event_killable_timeout(fault->wait,
-					   odp_fault_finished(fault) ||
-					   odp_region_dead(region), patience);
-	if (odp_fault_finished(fault))
-		return fault->ret;
-	if (left < 0)
-		return -EINTR;
-	/* Woken by a kill that may have been taken back since. */
-	return left ? -ESHUTDOWN : -ETIMEDOUT;
+	else if (region->give_up)
+		patience = ODP_FAULT_ASK;
+	do {
+		left = wait_event_killable_timeout(fault->wait,
+						   odp_fault_finished(fault) ||
+						   odp_region_dead(region),
+						   patience);
+		if (odp_fault_finished(fault))
+			return fault->ret;
+		if (left < 0)
+			return -EINTR;
+		/* Woken by a kill that may have been taken back since. */
+		if (left)
+			return -ESHUTDOWN;
+		if (region->give_up && region->give_up())
+			return -ECANCELED;
+	} while (time_before(jiffies, end));
+	return -ETIMEDOUT;
 }
 
 /* Has the owner mapped it all, so that there is nothing to queue? */
@@ -193,6 +204,8 @@ int odp_fault(struct odp_region *region, unsigned long va, u64 len,
 	if (odp_fault_short(region, va, len, flags))
 		return 0;
 
+	if (!(flags & ODP_FAULT_PREFETCH))
+		odp_count(region, ODP_STAT_WAITED, 1);
 	fault = odp_fault_start(region, va, len, flags, NULL);
 	if (!fault)
 		return -ENOMEM;

@@ -94,6 +94,7 @@ struct odp_region *odp_region_create(const struct odp_region_attr *attr)
 	region->length = attr->length;
 	region->writable = attr->writable;
 	region->atomic_lock = attr->atomic_lock;
+	region->give_up = attr->give_up;
 	xa_init_flags(&region->windows, XA_FLAGS_ACCOUNT);
 	spin_lock_init(&region->fault_lock);
 	INIT_LIST_HEAD(&region->faults);

@@ -9,6 +9,15 @@
  */
 #include "binding.h"
 
+/* The access is over.  Return: did it fail? */
+static bool rxe_odp_fails(int ret)
+{
+	if (likely(!ret))
+		return false;
+	rxe_odp_access_failed();
+	return true;
+}
+
 static int rxe_odp_copy(struct odp_region *region, struct rxe_mr *mr, u64 iova,
 			void *addr, unsigned int length,
 			enum rxe_mr_copy_dir dir)
@@ -21,7 +30,7 @@ static int rxe_odp_copy(struct odp_region *region, struct rxe_mr *mr, u64 iova,
 	else
 		ret = odp_region_read(region, va, addr, length);
 	/* The only errno that stock code takes for a protection error. */
-	return ret ? -EFAULT : 0;
+	return rxe_odp_fails(ret) ? -EFAULT : 0;
 }
 
 int rxe_mr_copy(struct rxe_mr *mr, u64 iova, void *addr, unsigned int length,
@@ -53,7 +62,7 @@ static RXE_RESP_STATE rxe_odp_atomic(struct odp_region *region,
 					   orig_val);
 	else
 		ret = odp_region_fetch_add64(region, va, swap_add, orig_val);
-	return ret ? RESPST_ERR_RKEY_VIOLATION : RESPST_NONE;
+	return rxe_odp_fails(ret) ? RESPST_ERR_RKEY_VIOLATION : RESPST_NONE;
 }
 
 RXE_RESP_STATE rxe_mr_do_atomic_op(struct rxe_mr *mr, u64 iova, int opcode,
@@ -77,7 +86,7 @@ static RXE_RESP_STATE rxe_odp_store(struct odp_region *region,
 		return RESPST_ERR_RKEY_VIOLATION;
 	if (!IS_ALIGNED(va, sizeof(u64)))
 		return RESPST_ERR_MISALIGNED_ATOMIC;
-	return odp_region_store64(region, va, value) ?
+	return rxe_odp_fails(odp_region_store64(region, va, value)) ?
 		RESPST_ERR_RKEY_VIOLATION : RESPST_NONE;
 }
 
@@ -97,11 +106,12 @@ RXE_RESP_STATE rxe_mr_do_atomic_write(struct rxe_mr *mr, u64 iova, u64 value)
 int rxe_odp_flush(struct rxe_mr *mr, u64 iova, u64 length)
 {
 	struct odp_region *region = mr ? rxe_odp_region(mr) : NULL;
+	int ret;
 
 	if (!region)
 		return rxe_flush_pmem_iova(mr, iova, length);
-	return odp_region_flush_persistent(region, rxe_odp_va(mr, iova),
-					   length);
+	ret = odp_region_flush_persistent(region, rxe_odp_va(mr, iova), length);
+	return rxe_odp_fails(ret) ? ret : 0;
 }
 
 #ifdef RXE_HAS_ODP_HOOKS

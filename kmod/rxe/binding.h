@@ -105,11 +105,20 @@ struct rxe_odp_flush {
 	u64			ready;		/* bytes that have been there */
 };
 
+/* A task calls stock code for one thing to do; what came of its accesses. */
+struct rxe_odp_pass {
+	bool			failed;		/* one to on-demand memory */
+	bool			over;		/* and the queue pair was down */
+};
+
 /* Our queue pair: rxe's, and behind it what ours knows of it. */
 struct rxe_odp_qp {
 	struct rxe_qp		qp;
 	struct rxe_odp_wait	wait[RXE_ODP_WHO_NR];
 	bool			dying;
+	struct rxe_odp_pass	recv_pass;
+	struct rxe_odp_pass	send_pass;
+	struct sk_buff		*answer;	/* in the completer's hands */
 	bool			parked;		/* the request at the head waits */
 	bool			nak;		/* it has for long enough */
 	u32			parked_psn;
@@ -131,6 +140,31 @@ struct rxe_odp_qp {
 static inline struct rxe_odp_qp *to_odp_qp(struct rxe_qp *qp)
 {
 	return container_of(qp, struct rxe_odp_qp, qp);
+}
+
+/* Can @qp execute requests at all?  Otherwise stock code takes it down. */
+static inline bool rxe_odp_receives(const struct rxe_qp *qp)
+{
+	enum ib_qp_state state = READ_ONCE(qp->attr.qp_state);
+
+	return READ_ONCE(qp->valid) && state >= IB_QPS_RTR &&
+	       state != IB_QPS_ERR;
+}
+
+/* And make some? */
+static inline bool rxe_odp_sends(const struct rxe_qp *qp)
+{
+	enum ib_qp_state state = READ_ONCE(qp->attr.qp_state);
+
+	return READ_ONCE(qp->valid) &&
+	       (state == IB_QPS_RTS || state == IB_QPS_SQD);
+}
+
+/* Stands where the sending side of stock code calls rxe_qp_error(). */
+static inline void rxe_odp_send_error(struct rxe_qp *qp)
+{
+	if (!to_odp_qp(qp)->send_pass.over)
+		rxe_qp_error(qp);
 }
 
 /* Will the requester, or does it, go back to send requests again? */
@@ -203,6 +237,13 @@ bool rxe_odp_wait_for_list(struct rxe_qp *qp, enum rxe_odp_who who,
 void rxe_odp_list_ahead(struct rxe_qp *qp, enum rxe_odp_who who,
 			const struct rxe_odp_place *at, u32 max, int access);
 
+/* stuck.c */
+void rxe_odp_know_task(const struct rxe_task *task);
+bool rxe_odp_give_up(void);
+void rxe_odp_access_failed(void);
+int rxe_odp_cq_post(struct rxe_qp *qp, const struct rxe_odp_pass *pass,
+		    struct rxe_cq *cq, struct rxe_cqe *cqe, int solicited);
+
 /* respond.c */
 int rxe_odp_receiver(struct rxe_qp *qp);
 void rxe_odp_resp_queue_pkt(struct rxe_qp *qp, struct sk_buff *skb);
@@ -214,6 +255,7 @@ void rxe_odp_init_qp(struct rxe_odp_qp *oqp);
 void rxe_odp_set_dying(struct rxe_odp_qp *oqp, bool dying);
 void rxe_odp_exit_qp(struct rxe_odp_qp *oqp);
 void rxe_odp_forget_read(struct rxe_qp *qp);
+void rxe_odp_request_is_stuck(struct rxe_odp_qp *oqp);
 
 /* send.c */
 int rxe_odp_sender(struct rxe_qp *qp);

@@ -86,14 +86,19 @@ static void rxe_odp_complete_failed(struct rxe_qp *qp)
 /* Stands before stock rxe_completer(). */
 int rxe_odp_completer(struct rxe_qp *qp)
 {
+	struct rxe_odp_qp *oqp = to_odp_qp(qp);
 	unsigned long flags;
+	int ret;
 
 	/* The state is looked at twice: here for free, there for good. */
 	if (unlikely(qp_state(qp) == IB_QPS_ERR) && qp->sq.queue) {
 		spin_lock_irqsave(&qp->state_lock, flags);
-		if (qp->valid && qp_state(qp) == IB_QPS_ERR)
+		if (qp->valid && qp_state(qp) == IB_QPS_ERR &&
+		    !oqp->send_pass.over)
 			rxe_odp_complete_failed(qp);
 		spin_unlock_irqrestore(&qp->state_lock, flags);
 	}
-	return rxe_completer(qp);
+	ret = rxe_completer(qp);
+	oqp->answer = NULL;
+	return ret;
 }

@@ -114,8 +114,14 @@ static int rxe_odp_dereg_mr(struct ib_mr *ibmr, struct ib_udata *udata)
 static int rxe_odp_create_qp(struct ib_qp *ibqp, struct ib_qp_init_attr *attr,
 			     struct ib_udata *udata)
 {
-	rxe_odp_init_qp(to_odp_qp(to_rqp(ibqp)));
-	return rxe_stock_create_qp(ibqp, attr, udata);
+	struct rxe_qp *qp = to_rqp(ibqp);
+	int ret;
+
+	rxe_odp_init_qp(to_odp_qp(qp));
+	ret = rxe_stock_create_qp(ibqp, attr, udata);
+	if (!ret)
+		rxe_odp_know_task(&qp->recv_task);
+	return ret;
 }
 
 /*

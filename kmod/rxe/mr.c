@@ -21,6 +21,7 @@ int rxe_odp_mr_init(struct rxe_dev *rxe, u64 start, u64 length, int access,
 		.length = length,
 		.writable = ib_access_writable(access),
 		.atomic_lock = rxe_odp_atomic_ops_lock(),
+		.give_up = rxe_odp_give_up,
 	};
 	struct rxe_odp_umem *odp;
 	struct odp_region *region;

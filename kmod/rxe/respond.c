@@ -437,16 +437,19 @@ static u32 rxe_odp_stop_read(struct rxe_qp *qp)
 	return res->cur_psn;
 }
 
+static void rxe_odp_tell_rnr(struct rxe_qp *qp, u32 psn)
+{
+	u8 code = rxe_odp_rnr_code(qp);
+
+	trace_odp_rnr_nak(qp, psn, code);
+	rxe_odp_send_rnr_nak(qp, psn, code);
+}
+
 static void rxe_odp_nak(struct rxe_odp_qp *oqp, struct rxe_pkt_info *pkt)
 {
 	struct rxe_qp *qp = &oqp->qp;
-	u8 code = rxe_odp_rnr_code(qp);
-	u32 psn = pkt->psn;
 
-	if (qp->resp.res)
-		psn = rxe_odp_stop_read(qp);
-	trace_odp_rnr_nak(qp, psn, code);
-	rxe_odp_send_rnr_nak(qp, psn, code);
+	rxe_odp_tell_rnr(qp, qp->resp.res ? rxe_odp_stop_read(qp) : pkt->psn);
 	/*
 	 * Drop what follows without a word, until this one comes again.  That
 	 * may be in the queue, too, sent while the first one was parked; but
@@ -470,13 +473,31 @@ void rxe_odp_forget_read(struct rxe_qp *qp)
 	qp->resp.res = NULL;
 }
 
-/* Can @qp execute requests at all?  Otherwise stock code takes it down. */
-static bool rxe_odp_receives(const struct rxe_qp *qp)
+/*
+ * The access of the request at the head waits in the worker.  It will be executed
+ * and is not dropped; the peer, who is told to come back, does so with a duplicate.
+ */
+void rxe_odp_request_is_stuck(struct rxe_odp_qp *oqp)
 {
-	enum ib_qp_state state = READ_ONCE(qp->attr.qp_state);
+	struct rxe_qp *qp = &oqp->qp;
+	struct sk_buff *skb = rxe_odp_peek(&qp->req_pkts);
+	struct resp_res *res = qp->resp.res;
+	u32 psn;
 
-	return READ_ONCE(qp->valid) && state >= IB_QPS_RTR &&
-	       state != IB_QPS_ERR;
+	if (!skb)
+		return;
+	rxe_odp_orphan_all(&qp->req_pkts);
+	rxe_odp_park(oqp, SKB_TO_PKT(skb));
+	if (!READ_ONCE(oqp->nak) || qp_type(qp) != IB_QPT_RC)
+		return;
+	psn = res ? res->cur_psn : SKB_TO_PKT(skb)->psn;
+	WRITE_ONCE(oqp->nak, false);
+	/* Whoever comes for the rest of a read comes with this one. */
+	WRITE_ONCE(oqp->parked_psn, psn);
+	rxe_odp_tell_rnr(qp, psn);
+	/* What is behind the head comes again.  Nobody else takes from here. */
+	while (skb_queue_len_lockless(&qp->req_pkts) > 1)
+		rxe_odp_drop(qp, skb_dequeue_tail(&qp->req_pkts));
 }
 
 /* The request at the head has to wait. */
@@ -502,7 +523,9 @@ int rxe_odp_receiver(struct rxe_qp *qp)
 {
 	struct rxe_odp_qp *oqp = to_odp_qp(qp);
 	struct sk_buff *skb;
+	int ret;
 
+	oqp->recv_pass = (struct rxe_odp_pass) {};
 	if (!rxe_odp_receives(qp)) {
 		rxe_odp_unpark(oqp);
 		rxe_odp_flush_held(oqp);
@@ -524,7 +547,12 @@ int rxe_odp_receiver(struct rxe_qp *qp)
 	 * Stock code would go, too, or take one that has come since: that is
 	 * for the next pass, which it has asked for behind queueing it.
 	 */
-	return skb ? rxe_receiver(qp) : -EAGAIN;
+	if (!skb)
+		return -EAGAIN;
+	ret = rxe_receiver(qp);
+	/* It may have been stuck. */
+	rxe_odp_unpark(oqp);
+	return ret;
 }
 
 /* Stands where stock code queues a request; in softirq. */
@@ -533,13 +561,13 @@ void rxe_odp_resp_queue_pkt(struct rxe_qp *qp, struct sk_buff *skb)
 	struct rxe_odp_qp *oqp = to_odp_qp(qp);
 
 	if (unlikely(READ_ONCE(oqp->parked))) {
+		/* The peer has waited for longer than it wants to. */
+		if (SKB_TO_PKT(skb)->psn == READ_ONCE(oqp->parked_psn))
+			WRITE_ONCE(oqp->nak, true);
 		if (skb_queue_len_lockless(&qp->req_pkts) > RXE_ODP_QUEUE_MAX) {
 			rxe_odp_drop(qp, skb);
 			return;
 		}
-		/* The peer has waited for longer than it wants to. */
-		if (SKB_TO_PKT(skb)->psn == READ_ONCE(oqp->parked_psn))
-			WRITE_ONCE(oqp->nak, true);
 	}
 	rxe_resp_queue_pkt(qp, skb);
 }

@@ -9,14 +9,6 @@
 #include "binding.h"
 #include "rxe_queue.h"
 
-static bool rxe_odp_sends(const struct rxe_qp *qp)
-{
-	enum ib_qp_state state = READ_ONCE(qp->attr.qp_state);
-
-	return READ_ONCE(qp->valid) &&
-	       (state == IB_QPS_RTS || state == IB_QPS_SQD);
-}
-
 /*
  * The request that the requester takes next, or NULL.  It is user space's to
  * change: nothing read from it is true for longer than a moment.
@@ -191,10 +183,13 @@ static int rxe_odp_complete(struct rxe_qp *qp, bool look)
 /* Stands where stock code calls rxe_sender(). */
 int rxe_odp_sender(struct rxe_qp *qp)
 {
-	bool look = rxe_odp_in_use() && rxe_odp_sends(qp);
 	struct rxe_odp_qp *oqp = to_odp_qp(qp);
+	bool up = rxe_odp_sends(qp), look = up && rxe_odp_in_use();
 	int req, comp;
 
+	/* What failed is told of when the queue pair is flushed. */
+	if (up)
+		oqp->send_pass = (struct rxe_odp_pass) {};
 	oqp->looks = look;
 	oqp->went_back = false;
 	req = look && rxe_odp_send_waits(qp) ? -EAGAIN : rxe_requester(qp);

@@ -17,6 +17,8 @@
  * When stock code goes back to what is to be sent again, it finds nothing there
  * to send: that is for the next pass as well, which looks at it.  Its memory was
  * there when it was sent, and may be gone by now.
+ *
+ * A queue pair that is down stays as it is when an access gives up (stuck.c).
  */
 #include "binding.h"
 #include "rxe_queue.h"
@@ -40,6 +42,8 @@ static u32 rxe_odp_producer(struct rxe_qp *qp, const struct rxe_queue *q,
 
 /* All uses in stock rxe_req.c are on the send queue, with a qp at hand. */
 #define queue_get_producer(q, type)	rxe_odp_producer(qp, q, type)
+
+#define rxe_qp_error(qp)		rxe_odp_send_error(qp)
 
 #define WR_READ_OR_WRITE_MASK (WR_READ_MASK | WR_WRITE_MASK | \
 			       WR_ATOMIC_WRITE_MASK | WR_FLUSH_MASK)

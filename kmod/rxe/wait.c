@@ -23,7 +23,7 @@
  * device outlives what it is told.
  *
  * This is for speed and fairness only.  A page may go between our look and the
- * copy; then the copy waits for it as if nobody had looked.
+ * copy; then the copy waits for it as if nobody had looked (stuck.c).
  */
 #include "binding.h"
 

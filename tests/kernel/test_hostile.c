@@ -3,12 +3,9 @@
  * A program that writes to what the driver shares with it. rxe maps its queues into the program;
  * whatever it puts there, the kernel must not hang, and other queue pairs must not notice.
  */
-#include <rdma/rdma_user_rxe.h>
-
-#include "rig.h"
+#include "queues.h"
 
 #define LEN	(8ul << 20)
-#define QUEUES	16
 
 static struct rig *rig;
 static struct rig_pair *pair, *other;
@@ -43,22 +40,6 @@ static void teardown(void)
 	rig_close(rig);
 }
 
-/* The queues of this process, by what is mapped from the device. */
-static int find_queues(struct rxe_queue_buf **queue)
-{
-	FILE *f = fopen("/proc/self/maps", "re");
-	unsigned long start;
-	char line[512];
-	int n = 0;
-
-	ck_assert_ptr_nonnull(f);
-	while (n < QUEUES && fgets(line, sizeof(line), f))
-		if (strstr(line, "/uverbs") && sscanf(line, "%lx-", &start) == 1)
-			queue[n++] = (struct rxe_queue_buf *)start;
-	fclose(f);
-	return n;
-}
-
 /*
  * A slow request, and one whose memory is not there. The send queue is the one whose producer moves
  * when they are posted. Returns it while the kernel still has the first in hand.
@@ -68,9 +49,9 @@ static struct rxe_queue_buf *post_both(void)
 	struct rig_span slow = rig_at(mw, 0, LEN / 2), fails = rig_at(mg, 0, 64);
 	struct rig_span there = rig_at(pinned, LEN / 2, LEN / 2);
 	struct rig_op op = { .verb = RIG_WRITE, .sg = &slow, .nsg = 1, .remote = there, .wr_id = 1 };
-	struct rxe_queue_buf *queue[QUEUES], *found = NULL;
-	uint32_t before[QUEUES];
-	int i, n = find_queues(queue);
+	struct rxe_queue_buf *queue[QUEUES_MOST], *found = NULL;
+	uint32_t before[QUEUES_MOST];
+	int i, n = queues_find(queue, QUEUES_MOST);
 
 	ck_assert_msg(n >= 4, "only %d queues are mapped", n);
 	for (i = 0; i < n; i++)

@@ -47,6 +47,7 @@ START_TEST(test_others_go_on)
 	rig_reap(rig, pair->end[RIG_A].scq, &wc, 1, "what waited");
 	ck_assert_int_eq(wc.status, IBV_WC_SUCCESS);
 	rig_unpair(p);
+	no_worker_waited();
 }
 END_TEST
 
@@ -112,6 +113,7 @@ START_TEST(test_nothing_is_held)
 		RIG_OK(rig_write(pair, at_a(4, 3000), at_b(4, 3000)));
 		rig_expect(b + 4 * RIG_PAGE, 3000, 1, 4 * RIG_PAGE, "afterwards");
 	}
+	no_worker_waited();
 }
 END_TEST
 
@@ -124,10 +126,8 @@ START_TEST(test_sender_goes)
 	const enum ibv_qp_type type[] = { IBV_QPT_UC, IBV_QPT_UD, IBV_QPT_RC };
 	enum rig_side sender = _i == 2 ? RIG_B : RIG_A;
 	struct rig_pair *p;
-	struct rig_end *end;
 	struct rig_span here, there;
 	struct rig_op op = { .verb = _i == 2 ? RIG_READ : RIG_SEND, .sg = &here, .nsg = 1 };
-	double took;
 
 	NEEDS_LATE(0, LATE_NEVER);
 	p = rig_pair(rig, type[_i]);
@@ -139,19 +139,8 @@ START_TEST(test_sender_goes)
 	ck_assert_int_eq(rig_post(p, &op), 0);
 	wait_until_asked(1);
 	rig_sleep(0.2);
-	end = &p->end[sender];
-	took = rig_now();
-	ck_assert_int_eq(ibv_destroy_qp(end->qp), 0);
-	took = rig_now() - took;
-	ck_assert_msg(took < QUICK, "destruction of who has sent what waits took %.1f s", took);
-	ck_assert_int_eq(ibv_destroy_qp(p->end[!sender].qp), 0);
-	for (end = p->end; end < p->end + 2; end++) {
-		ck_assert_int_eq(ibv_destroy_cq(end->scq), 0);
-		ck_assert_int_eq(ibv_destroy_cq(end->rcq), 0);
-		if (end->ah)
-			ibv_destroy_ah(end->ah);
-	}
-	free(p);
+	destroy_ends(p, sender);
+	no_worker_waited();
 }
 END_TEST
 
@@ -198,6 +187,7 @@ START_TEST(test_between_looks)
 			      took, round);
 	}
 	late_release(late);
+	no_worker_waited();
 }
 END_TEST
 
@@ -258,6 +248,7 @@ START_TEST(test_sent_again)
 	rig_unpair(p);
 	took = rig_now() - took;
 	ck_assert_msg(took < 2 * QUICK, "the end of who waits to send again took %.1f s", took);
+	no_worker_waited();
 }
 END_TEST
 
@@ -317,6 +308,7 @@ START_TEST(test_flush_waits)
 	took = rig_now() - took;
 	ck_assert_msg(took < 2 * QUICK, "the end of who waits to flush took %.1f s", took);
 	rig_dereg(mr);
+	no_worker_waited();
 }
 END_TEST
 
@@ -516,6 +508,7 @@ START_TEST(test_answer_behind)
 	ck_assert_msg(took < 2 * QUICK, "the end of who waits for the second answer took %.1f s", took);
 	rig_dereg(mr);
 	late_end(comes);
+	no_worker_waited();
 }
 END_TEST
 
@@ -545,6 +538,7 @@ START_TEST(test_drained)
 	rig_reap(rig, pair->end[RIG_A].scq, &wc, 1, "the write");
 	ck_assert_int_eq(wc.status, IBV_WC_SUCCESS);
 	rig_expect(a, 64, SEED, 0, "what was written");
+	no_worker_waited();
 }
 END_TEST
 

@@ -21,6 +21,7 @@ static uint8_t *a, *b;
 static struct rig_mr *ma, *mb;
 static struct late *late;
 static double seconds;
+static int64_t waited;
 static char why[200];
 
 static inline double late_seconds(void)
@@ -48,6 +49,7 @@ static inline void setup(void)
 	seconds = late_seconds();
 	rig->deadline += 3 * (unsigned int)seconds;
 	rig_dmesg_mark();
+	waited = rig_odp_counter("page_faults_waited");
 	pair = rig_pair(rig, IBV_QPT_RC);
 	a = rig_map(LEN, 0, RIG_ANON);
 	b = rig_map(LEN, 0, RIG_ANON);
@@ -100,6 +102,18 @@ static inline struct rig_span at_a(size_t page, uint32_t len)
 static inline struct rig_span at_b(size_t page, uint32_t len)
 {
 	return rig_at(mb, page * RIG_PAGE, len);
+}
+
+/* Accesses that a worker has waited with since setup(). */
+static inline int64_t workers_waited(void)
+{
+	return rig_odp_counter("page_faults_waited") - waited;
+}
+
+static inline void no_worker_waited(void)
+{
+	ck_assert_msg(!workers_waited(), "a worker itself waited for memory, %jd times",
+		      (intmax_t)workers_waited());
 }
 
 static inline void wait_until_asked(unsigned int pages)
@@ -198,6 +212,25 @@ static inline void post_kind(struct rig_pair *p, int i, size_t page)
 	if (op.verb == RIG_WRITE_IMM)
 		ck_assert_int_eq(rig_post_recv(p, RIG_B, NULL, 0, 0), 0);
 	ck_assert_int_eq(rig_post(p, &op), 0);
+}
+
+/* Both queue pairs, that of side first, in good time; then all that was made with them. */
+static inline void destroy_ends(struct rig_pair *p, enum rig_side side)
+{
+	double took = rig_now();
+	struct rig_end *end;
+
+	ck_assert_int_eq(ibv_destroy_qp(p->end[side].qp), 0);
+	took = rig_now() - took;
+	ck_assert_msg(took < QUICK, "destruction of one side took %.1f s", took);
+	ck_assert_int_eq(ibv_destroy_qp(p->end[!side].qp), 0);
+	for (end = p->end; end < p->end + 2; end++) {
+		ck_assert_int_eq(ibv_destroy_cq(end->scq), 0);
+		ck_assert_int_eq(ibv_destroy_cq(end->rcq), 0);
+		if (end->ah)
+			ibv_destroy_ah(end->ah);
+	}
+	free(p);
 }
 
 static inline TCase *new_case(Suite *suite, const char *name)

@@ -139,6 +139,70 @@ START_TEST(a_page_that_never_arrives)
 }
 END_TEST
 
+static unsigned int questions, patience;
+
+static bool give_up(void)
+{
+	return ++questions > patience;
+}
+
+/* Over memory that a userfaultfd handler must bring; the driver gives up after so many questions. */
+static struct odp_region *slow_region_until(unsigned int count)
+{
+	struct odp_region_attr attr = {
+		.start = ARENA,
+		.length = MIB,
+		.writable = true,
+		.give_up = give_up,
+	};
+	struct odp_region *region;
+
+	questions = 0;
+	patience = count;
+	stub_mmap(world_mm, ARENA, ARENA + MIB, STUB_RW | STUB_UFFD);
+	region = odp_region_create(&attr);
+	ck_assert(!IS_ERR(region));
+	return region;
+}
+
+START_TEST(a_driver_gives_up)
+{
+	struct reader r = { .region = slow_region_until(3), .va = ARENA };
+	unsigned long before = jiffies;
+	struct task_struct *task = reader_start(&r);
+
+	stub_join(task);
+	ck_assert_int_eq(r.ret, -ECANCELED);
+	ck_assert_uint_eq(questions, 4);
+	ck_assert_uint_lt(jiffies - before, HZ);
+	/* The fault goes on for whoever comes next. */
+	stub_uffd_copy(world_mm, ARENA, page_of_seven);
+	stub_run_all();
+	ck_assert_int_eq(peek(r.region, ARENA), 7);
+	ck_assert_uint_eq(questions, 4);
+	odp_region_destroy(r.region);
+}
+END_TEST
+
+/* It is asked for as long as anybody would wait, and not after the page has come. */
+START_TEST(a_driver_does_not_give_up)
+{
+	struct reader r = { .region = slow_region_until(UINT_MAX), .va = ARENA };
+	struct task_struct *task = reader_start(&r);
+	unsigned long before = jiffies;
+
+	stub_join(task);
+	ck_assert_int_eq(r.ret, -ETIMEDOUT);
+	ck_assert_uint_gt(questions, 100);
+	ck_assert_uint_ge(jiffies - before, HZ);
+	task = reader_start(&r);
+	stub_uffd_copy(world_mm, ARENA, page_of_seven);
+	stub_join(task);
+	ck_assert_int_eq(r.ret, 7);
+	odp_region_destroy(r.region);
+}
+END_TEST
+
 START_TEST(a_killed_caller_returns)
 {
 	struct reader r = { .region = slow_region(), .va = ARENA };
@@ -165,7 +229,7 @@ static void prefetch_run(void *arg)
 
 START_TEST(a_prefetch_waits_as_long_as_it_takes)
 {
-	struct reader r = { .region = slow_region(), .va = ARENA, .ret = 1 };
+	struct reader r = { .region = slow_region_until(0), .va = ARENA, .ret = 1 };
 	struct task_struct *task;
 
 	task = stub_spawn("prefetch", world_mm, prefetch_run, &r);
@@ -173,6 +237,7 @@ START_TEST(a_prefetch_waits_as_long_as_it_takes)
 	stub_advance(1000 * HZ);
 	stub_run_all();
 	ck_assert_int_eq(r.ret, 1);
+	ck_assert_uint_eq(questions, 0);
 	stub_uffd_copy(world_mm, ARENA, page_of_seven);
 	stub_join(task);
 	ck_assert_int_eq(r.ret, 0);
@@ -575,6 +640,8 @@ Suite *suite_life(void)
 	tcase_add_test(tc, a_fault_queued_before_the_kill_does_nothing);
 	tcase_add_test(tc, destroyed_with_a_prefetch_in_flight);
 	tcase_add_test(tc, a_page_that_never_arrives);
+	tcase_add_test(tc, a_driver_gives_up);
+	tcase_add_test(tc, a_driver_does_not_give_up);
 	tcase_add_test(tc, a_killed_caller_returns);
 	tcase_add_test(tc, a_prefetch_waits_as_long_as_it_takes);
 	tcase_add_test(tc, faults_for_others_go_on_meanwhile);

@@ -55,6 +55,7 @@
 #define HZ			100
 #define jiffies			stub_jiffies()
 #define time_after(a, b)	((long)((b) - (a)) < 0)
+#define time_before(a, b)	time_after(b, a)
 
 #define MAX_SCHEDULE_TIMEOUT	LONG_MAX
 

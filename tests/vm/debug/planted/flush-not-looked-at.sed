@@ -3,5 +3,5 @@
 # file: ../rxe/respond.c
 # kernel: 7.2
 # run: test_waiting
-# report: the end of who waits to flush took
+# report: a worker itself waited for memory
 s/(!qp->resp.res && \(pkt->mask & )RXE_FLUSH_MASK(\)\)\n\t\treturn rxe_odp_flush_waits)/\1RXE_FLUSH_MASK \& 0\2/

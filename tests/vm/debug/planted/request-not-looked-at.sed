@@ -3,7 +3,7 @@
 # file: ../rxe/send.c
 # kernel: 7.2
 # run: test_waiting
-# report: destruction of who asked between two looks took
+# report: a worker itself waited for memory
 s/#include "binding.h"/#include <linux\/delay.h>\n&/
 s/\t\toqp->no_request = true;\n//
 s/(\treq = )(look && rxe_odp_send_waits\(qp\))( \? -EAGAIN : rxe_requester\(qp\);\n)/\tif (\2)\n\t\treq = -EAGAIN;\n\telse\n\t\tusleep_range(1000, 2000), req = rxe_requester(qp);\n/

@@ -3,5 +3,5 @@
 # file: ../rxe/stock_req.c
 # kernel: 7.2
 # run: test_waiting
-# report: the end of who waits to send again took
+# report: a worker itself waited for memory
 s/oqp->went_back = oqp->looks && rxe_odp_goes_back\(qp\);/(void)rxe_odp_goes_back(qp);/
