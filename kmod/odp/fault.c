@@ -33,6 +33,30 @@
 #include "odp.h"
 #include "trace.h"
 
+/*
+ * The owner pays for it.  One whose cgroup has nothing left at the moment gets
+ * some on credit: its peer shall wait for memory, not meet an error.
+ */
+static struct odp_fault *odp_fault_alloc(struct odp_region *region)
+{
+	struct odp_charge charge;
+	struct odp_fault *fault;
+
+	odp_charge_begin(&charge, region->mm);
+	fault = kzalloc(sizeof(*fault), GFP_KERNEL_ACCOUNT | __GFP_NORETRY |
+			__GFP_NOWARN);
+	odp_charge_end(&charge);
+	if (fault || !odp_owner_borrow(region->owner))
+		return fault;
+
+	fault = kzalloc(sizeof(*fault), GFP_KERNEL);
+	if (fault)
+		fault->borrowed = true;
+	else
+		odp_owner_pay_back(region->owner);
+	return fault;
+}
+
 static void odp_fault_release(struct kref *kref)
 {
 	kfree(container_of(kref, struct odp_fault, kref));
@@ -77,6 +101,8 @@ static void odp_fault_work(struct work_struct *work)
 	spin_unlock(&region->fault_lock);
 
 	odp_owner_next(region->owner, fault);
+	if (fault->borrowed)
+		odp_owner_pay_back(region->owner);
 	odp_fault_put(fault);
 	atomic_long_dec(&odp_gauges.faults);
 	odp_region_put(region);
@@ -90,9 +116,7 @@ static struct odp_fault *odp_fault_start(struct odp_region *region,
 {
 	struct odp_fault *fault;
 
-	/* Prefetches come from a system call, whose caller pays for them. */
-	fault = kzalloc(sizeof(*fault), flags & ODP_FAULT_PREFETCH ?
-			GFP_KERNEL_ACCOUNT : GFP_KERNEL);
+	fault = odp_fault_alloc(region);
 	if (!fault)
 		return NULL;
 	kref_init(&fault->kref);
@@ -151,16 +175,18 @@ static void odp_fault_account(struct odp_region *region, unsigned long va,
 
 static int odp_fault_wait(struct odp_fault *fault)
 {
+	bool prefetch = fault->flags & ODP_FAULT_PREFETCH;
 	unsigned long end = jiffies + ODP_FAULT_PATIENCE;
 	struct odp_region *region = fault->region;
-	long patience = ODP_FAULT_PATIENCE;
-	long left;
+	bool asks = region->give_up && !prefetch;
+	long patience, left;
 
-	if (fault->flags & ODP_FAULT_PREFETCH)
-		patience = MAX_SCHEDULE_TIMEOUT;
-	else if (region->give_up)
-		patience = ODP_FAULT_ASK;
+	patience = prefetch ? MAX_SCHEDULE_TIMEOUT :
+		   asks ? ODP_FAULT_ASK : ODP_FAULT_PATIENCE;
 	do {
+		/* Also before: an access may need one fault after the other. */
+		if (asks && region->give_up())
+			return -ECANCELED;
 		left = wait_event_killable_timeout(fault->wait,
 						   odp_fault_finished(fault) ||
 						   odp_region_dead(region),
@@ -172,8 +198,6 @@ static int odp_fault_wait(struct odp_fault *fault)
 		/* Woken by a kill that may have been taken back since. */
 		if (left)
 			return -ESHUTDOWN;
-		if (region->give_up && region->give_up())
-			return -ECANCELED;
 	} while (time_before(jiffies, end));
 	return -ETIMEDOUT;
 }

@@ -132,6 +132,7 @@ struct odp_fault {
 	unsigned long		end;
 	unsigned int		flags;		/* ODP_FAULT_* */
 	bool			done;
+	bool			borrowed;	/* the owner has not paid for it */
 	int			ret;
 	struct odp_notify	notify;		/* under fault_lock; fn or NULL */
 };
@@ -193,6 +194,15 @@ void odp_region_get(struct odp_region *region);
 void odp_region_put(struct odp_region *region);
 
 /* owner.c */
+struct odp_charge {
+	struct mem_cgroup	*memcg;
+	struct mem_cgroup	*old;
+};
+
+void odp_charge_begin(struct odp_charge *charge, struct mm_struct *mm);
+void odp_charge_end(struct odp_charge *charge);
+bool odp_owner_borrow(struct odp_owner *owner);
+void odp_owner_pay_back(struct odp_owner *owner);
 extern unsigned int odp_owner_share;
 struct odp_owner *odp_owner_get(void);
 void odp_owner_put(struct odp_owner *owner);

@@ -8,10 +8,14 @@
  * in a list of that user's.  Requests that nobody waits for have half of the share
  * at most, and come after the others.
  *
+ * And each pays, by its memory cgroup, for what the engine allocates for it.
+ *
  * A user is who is at the root of its user namespaces: the ids inside of one are
  * as many as its owner likes.
  */
 #include <linux/cred.h>
+#include <linux/memcontrol.h>
+#include <linux/sched/mm.h>
 #include <linux/slab.h>
 #include <linux/user_namespace.h>
 
@@ -24,12 +28,16 @@ struct odp_owner {
 	spinlock_t		lock;		/* all below */
 	unsigned int		running;
 	unsigned int		hints;		/* of them, nobody waits for */
+	unsigned int		borrowed;	/* that nobody has paid for */
 	struct list_head	waiting;
 	struct list_head	waiting_hints;
 };
 
 /* Requests of one user that run at a time; odp_init() knows the machine. */
 unsigned int odp_owner_share = WQ_MAX_ACTIVE / 4;
+
+/* Requests that a user may have without paying for them. */
+#define ODP_OWNER_CREDIT	1024
 
 static LIST_HEAD(odp_owners);
 static DEFINE_SPINLOCK(odp_owners_lock);
@@ -102,6 +110,41 @@ void odp_owner_put(struct odp_owner *owner)
 	spin_unlock(&odp_owners_lock);
 	if (last)
 		kfree(owner);
+}
+
+/*
+ * Charge what is allocated between these two to the memory cgroup of @mm: the
+ * worker that allocates is not the owner.
+ */
+void odp_charge_begin(struct odp_charge *charge, struct mm_struct *mm)
+{
+	charge->memcg = get_mem_cgroup_from_mm(mm);
+	charge->old = set_active_memcg(charge->memcg);
+}
+
+void odp_charge_end(struct odp_charge *charge)
+{
+	set_active_memcg(charge->old);
+	mem_cgroup_put(charge->memcg);
+}
+
+/* May @owner have one more request that it does not pay for? */
+bool odp_owner_borrow(struct odp_owner *owner)
+{
+	bool may;
+
+	spin_lock(&owner->lock);
+	may = owner->borrowed < ODP_OWNER_CREDIT;
+	owner->borrowed += may;
+	spin_unlock(&owner->lock);
+	return may;
+}
+
+void odp_owner_pay_back(struct odp_owner *owner)
+{
+	spin_lock(&owner->lock);
+	owner->borrowed--;
+	spin_unlock(&owner->lock);
 }
 
 static bool odp_fault_is_hint(const struct odp_fault *fault)

@@ -17,7 +17,6 @@
  */
 #include <linux/hmm.h>
 #include <linux/hugetlb.h>
-#include <linux/memcontrol.h>
 #include <linux/mm.h>
 #include <linux/sched/mm.h>
 #include <linux/slab.h>
@@ -54,27 +53,6 @@ struct odp_attempt {
 static unsigned int odp_attempt_pages(const struct odp_attempt *attempt)
 {
 	return (attempt->end - attempt->start) >> PAGE_SHIFT;
-}
-
-/*
- * Charge what is allocated between these two to the owner's memory cgroup: the
- * worker that allocates is not the owner.
- */
-struct odp_charge {
-	struct mem_cgroup	*memcg;
-	struct mem_cgroup	*old;
-};
-
-static void odp_charge_begin(struct odp_charge *charge, struct mm_struct *mm)
-{
-	charge->memcg = get_mem_cgroup_from_mm(mm);
-	charge->old = set_active_memcg(charge->memcg);
-}
-
-static void odp_charge_end(struct odp_charge *charge)
-{
-	set_active_memcg(charge->old);
-	mem_cgroup_put(charge->memcg);
 }
 
 static void odp_hmm_range(const struct odp_attempt *attempt,

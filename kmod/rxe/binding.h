@@ -109,6 +109,7 @@ struct rxe_odp_flush {
 struct rxe_odp_pass {
 	bool			failed;		/* one to on-demand memory */
 	bool			over;		/* and the queue pair was down */
+	bool			told;		/* the peer, while one was stuck */
 };
 
 /* Our queue pair: rxe's, and behind it what ours knows of it. */
@@ -119,6 +120,7 @@ struct rxe_odp_qp {
 	struct rxe_odp_pass	recv_pass;
 	struct rxe_odp_pass	send_pass;
 	struct sk_buff		*answer;	/* in the completer's hands */
+	typeof_member(struct ib_qp, event_handler) event_handler; /* put by */
 	bool			parked;		/* the request at the head waits */
 	bool			nak;		/* it has for long enough */
 	u32			parked_psn;
@@ -241,6 +243,8 @@ void rxe_odp_list_ahead(struct rxe_qp *qp, enum rxe_odp_who who,
 void rxe_odp_know_task(const struct rxe_task *task);
 bool rxe_odp_give_up(void);
 void rxe_odp_access_failed(void);
+bool rxe_odp_is_lost(struct rxe_odp_qp *oqp, const struct rxe_odp_pass *pass);
+void rxe_odp_recv_ended(struct rxe_odp_qp *oqp);
 int rxe_odp_cq_post(struct rxe_qp *qp, const struct rxe_odp_pass *pass,
 		    struct rxe_cq *cq, struct rxe_cqe *cqe, int solicited);
 
@@ -252,7 +256,7 @@ void rxe_odp_drop_all(struct rxe_qp *qp, struct sk_buff_head *queue);
 struct sk_buff *rxe_odp_peek(struct sk_buff_head *queue);
 void rxe_odp_orphan_all(struct sk_buff_head *queue);
 void rxe_odp_init_qp(struct rxe_odp_qp *oqp);
-void rxe_odp_set_dying(struct rxe_odp_qp *oqp, bool dying);
+void rxe_odp_set_dying(struct rxe_odp_qp *oqp);
 void rxe_odp_exit_qp(struct rxe_odp_qp *oqp);
 void rxe_odp_forget_read(struct rxe_qp *qp);
 void rxe_odp_request_is_stuck(struct rxe_odp_qp *oqp);

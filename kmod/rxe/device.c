@@ -133,12 +133,13 @@ static int rxe_odp_destroy_qp(struct ib_qp *ibqp, struct ib_udata *udata)
 	struct rxe_odp_qp *oqp = to_odp_qp(to_rqp(ibqp));
 	int ret;
 
-	rxe_odp_set_dying(oqp, true);
+	/* The one case that stock code refuses: nothing happens to it then. */
+	if (atomic_read(&oqp->qp.mcg_num))
+		return rxe_stock_destroy_qp(ibqp, udata);
+
+	rxe_odp_set_dying(oqp);
 	ret = rxe_stock_destroy_qp(ibqp, udata);
-	if (ret)
-		rxe_odp_set_dying(oqp, false);
-	else
-		rxe_odp_exit_qp(oqp);
+	rxe_odp_exit_qp(oqp);
 	return ret;
 }
 

@@ -383,7 +383,9 @@ void rxe_odp_orphan_all(struct sk_buff_head *queue)
 	spin_unlock_irqrestore(&queue->lock, flags);
 }
 
-static void rxe_odp_park(struct rxe_odp_qp *oqp, struct rxe_pkt_info *pkt)
+/* @psn: with which the peer would ask again. */
+static void rxe_odp_park(struct rxe_odp_qp *oqp, struct rxe_pkt_info *pkt,
+			 u32 psn)
 {
 	unsigned long patience = oqp->qp.qp_timeout_jiffies / 2;
 
@@ -391,7 +393,7 @@ static void rxe_odp_park(struct rxe_odp_qp *oqp, struct rxe_pkt_info *pkt)
 		return;
 	trace_odp_park(&oqp->qp, pkt);
 	WRITE_ONCE(oqp->nak, false);
-	WRITE_ONCE(oqp->parked_psn, pkt->psn);
+	WRITE_ONCE(oqp->parked_psn, psn);
 	WRITE_ONCE(oqp->parked, true);
 	if (qp_type(&oqp->qp) != IB_QPT_RC)
 		return;
@@ -486,16 +488,24 @@ void rxe_odp_request_is_stuck(struct rxe_odp_qp *oqp)
 
 	if (!skb)
 		return;
+	psn = SKB_TO_PKT(skb)->psn;
+	/* Who asks for the rest of a read begins there. */
+	if (res && res->type == RXE_READ_MASK)
+		psn = res->cur_psn;
 	rxe_odp_orphan_all(&qp->req_pkts);
-	rxe_odp_park(oqp, SKB_TO_PKT(skb));
-	if (!READ_ONCE(oqp->nak) || qp_type(qp) != IB_QPT_RC)
+	/* Once told, the peer has nothing to wait for until it is back. */
+	if (!oqp->recv_pass.told || skb_queue_len_lockless(&qp->req_pkts) > 1)
+		rxe_odp_park(oqp, SKB_TO_PKT(skb), psn);
+	if (!oqp->parked || !READ_ONCE(oqp->nak) || qp_type(qp) != IB_QPT_RC)
 		return;
-	psn = res ? res->cur_psn : SKB_TO_PKT(skb)->psn;
-	WRITE_ONCE(oqp->nak, false);
-	/* Whoever comes for the rest of a read comes with this one. */
-	WRITE_ONCE(oqp->parked_psn, psn);
+	oqp->recv_pass.told = true;
+	rxe_odp_unpark(oqp);
 	rxe_odp_tell_rnr(qp, psn);
-	/* What is behind the head comes again.  Nobody else takes from here. */
+	/*
+	 * What is behind the head comes again, and until then nothing that is
+	 * behind that is wanted.  Nobody else takes from the queue.
+	 */
+	qp->resp.sent_psn_nak = 1;
 	while (skb_queue_len_lockless(&qp->req_pkts) > 1)
 		rxe_odp_drop(qp, skb_dequeue_tail(&qp->req_pkts));
 }
@@ -513,9 +523,19 @@ static int rxe_odp_hold(struct rxe_odp_qp *oqp, struct rxe_pkt_info *pkt)
 		rxe_odp_nak(oqp, pkt);
 		return 0;
 	}
-	rxe_odp_park(oqp, pkt);
+	rxe_odp_park(oqp, pkt, pkt->psn);
 	rxe_odp_orphan_all(&qp->req_pkts);
 	return -EAGAIN;
+}
+
+/* A queue pair that is not up: what was taken for it, or stands half done, goes. */
+static void rxe_odp_recv_down(struct rxe_odp_qp *oqp)
+{
+	rxe_odp_flush_held(oqp);
+	/* Numbers begin anew after a reset. */
+	oqp->flush.psn = U32_MAX;
+	/* A read that was parked half answered; a reset frees it. */
+	oqp->qp.resp.res = NULL;
 }
 
 /* Stands where stock code calls rxe_receiver(), once for each request. */
@@ -525,33 +545,32 @@ int rxe_odp_receiver(struct rxe_qp *qp)
 	struct sk_buff *skb;
 	int ret;
 
+	if (unlikely(rxe_odp_is_lost(oqp, &oqp->recv_pass))) {
+		rxe_odp_drop_all(qp, &qp->req_pkts);
+		return -EAGAIN;
+	}
 	oqp->recv_pass = (struct rxe_odp_pass) {};
 	if (!rxe_odp_receives(qp)) {
-		rxe_odp_unpark(oqp);
-		rxe_odp_flush_held(oqp);
-		/* Numbers begin anew after a reset. */
-		oqp->flush.psn = U32_MAX;
-		/* A read that was parked half answered; a reset frees it. */
-		qp->resp.res = NULL;
-		return rxe_receiver(qp);
+		rxe_odp_recv_down(oqp);
+	} else if (rxe_odp_in_use()) {
+		skb = rxe_odp_peek(&qp->req_pkts);
+		if (skb && rxe_odp_request_waits(qp, SKB_TO_PKT(skb)))
+			return rxe_odp_hold(oqp, SKB_TO_PKT(skb));
+		/*
+		 * Stock code would go, too, or take one that has come since:
+		 * that is for the next pass, which it has asked for behind
+		 * queueing it.
+		 */
+		if (!skb) {
+			rxe_odp_unpark(oqp);
+			return -EAGAIN;
+		}
 	}
-	if (!rxe_odp_in_use()) {
-		rxe_odp_unpark(oqp);
-		return rxe_receiver(qp);
-	}
-	skb = rxe_odp_peek(&qp->req_pkts);
-	if (skb && rxe_odp_request_waits(qp, SKB_TO_PKT(skb)))
-		return rxe_odp_hold(oqp, SKB_TO_PKT(skb));
 	rxe_odp_unpark(oqp);
-	/*
-	 * Stock code would go, too, or take one that has come since: that is
-	 * for the next pass, which it has asked for behind queueing it.
-	 */
-	if (!skb)
-		return -EAGAIN;
 	ret = rxe_receiver(qp);
 	/* It may have been stuck. */
 	rxe_odp_unpark(oqp);
+	rxe_odp_recv_ended(oqp);
 	return ret;
 }
 
@@ -600,12 +619,10 @@ void rxe_odp_init_qp(struct rxe_odp_qp *oqp)
 	}
 }
 
-/* @dying: packets that wait for memory let go of the queue pair. */
-void rxe_odp_set_dying(struct rxe_odp_qp *oqp, bool dying)
+/* Packets that wait for memory, and accesses, let go of the queue pair. */
+void rxe_odp_set_dying(struct rxe_odp_qp *oqp)
 {
-	WRITE_ONCE(oqp->dying, dying);
-	if (!dying)
-		return;
+	WRITE_ONCE(oqp->dying, true);
 	rxe_sched_task(&oqp->qp.recv_task);
 	rxe_sched_task(&oqp->qp.send_task);
 }

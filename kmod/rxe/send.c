@@ -187,6 +187,10 @@ int rxe_odp_sender(struct rxe_qp *qp)
 	bool up = rxe_odp_sends(qp), look = up && rxe_odp_in_use();
 	int req, comp;
 
+	if (unlikely(rxe_odp_is_lost(oqp, &oqp->send_pass))) {
+		rxe_odp_drop_all(qp, &qp->resp_pkts);
+		return -EAGAIN;
+	}
 	/* What failed is told of when the queue pair is flushed. */
 	if (up)
 		oqp->send_pass = (struct rxe_odp_pass) {};

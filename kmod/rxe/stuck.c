@@ -23,8 +23,11 @@
  * at every question, so no wait outlives them by more than one question.
  *
  * What stock code does about an error is meant for a queue pair that is up.
- * Here it is not, so the peer gets no NAK, the state stays what it was made, and
- * a completion is that of a flush, or none where a flush would give none.
+ * Here it is not, so the peer gets no NAK, the state stays what it was made, a
+ * completion is that of a flush, or none where a flush would give none, and
+ * there is no event.  One in another state is drained by the next pass of its
+ * task.  One that is dying is up by its state; what is behind a request that was
+ * given up must not be sent or executed, as that was not, so it is dropped.
  *
  * As long as the queue pair is up its peer is told to come back, as for a
  * request that is parked.
@@ -85,6 +88,11 @@ bool rxe_odp_give_up(void)
 	return false;
 }
 
+/* For who is told of an error that stands for nothing. */
+static void rxe_odp_no_event(struct ib_event *event, void *context)
+{
+}
+
 /* An access to on-demand memory has failed: remember that for the task. */
 void rxe_odp_access_failed(void)
 {
@@ -97,7 +105,30 @@ void rxe_odp_access_failed(void)
 	oqp = to_odp_qp(task->qp);
 	pass = task == &oqp->qp.recv_task ? &oqp->recv_pass : &oqp->send_pass;
 	pass->failed = true;
-	pass->over = rxe_odp_is_over(task);
+	if (pass->over || !rxe_odp_is_over(task))
+		return;
+	pass->over = true;
+	if (pass != &oqp->recv_pass)
+		return;
+	/* Until the pass has ended; the other task may look at it as well. */
+	oqp->event_handler = oqp->qp.ibqp.event_handler;
+	WRITE_ONCE(oqp->qp.ibqp.event_handler, rxe_odp_no_event);
+}
+
+/* The responder's pass has ended: events again. */
+void rxe_odp_recv_ended(struct rxe_odp_qp *oqp)
+{
+	if (unlikely(oqp->recv_pass.over))
+		WRITE_ONCE(oqp->qp.ibqp.event_handler, oqp->event_handler);
+}
+
+/*
+ * Is a request missing from what @oqp would go on with, as it was given up in
+ * the last @pass for the sake of the destruction?  Until that ends the task.
+ */
+bool rxe_odp_is_lost(struct rxe_odp_qp *oqp, const struct rxe_odp_pass *pass)
+{
+	return pass->over && READ_ONCE(oqp->dying) && READ_ONCE(oqp->qp.valid);
 }
 
 /* Stands in @pass where stock code calls rxe_cq_post(). */

@@ -30,17 +30,17 @@ int queues_find(struct rxe_queue_buf **queue, int most)
 	return n;
 }
 
-struct rxe_sge *queues_sge(struct rig_span span)
+void queues_replace(uint64_t from, uint64_t to)
 {
-	const struct rxe_sge want = { .addr = span.addr, .length = span.len, .lkey = span.lkey };
 	struct mapped map[QUEUES_MOST];
-	int i, n = find(map, QUEUES_MOST);
-	unsigned long at;
+	int i, n = find(map, QUEUES_MOST), count = 0;
+	uint64_t *at;
 
 	for (i = 0; i < n; i++)
-		for (at = map[i].start; at + sizeof(want) <= map[i].end; at += sizeof(uint64_t))
-			if (!memcmp((const void *)at, &want, sizeof(want)))
-				return (struct rxe_sge *)at;
-	ck_abort_msg("no request names %u bytes at %#jx in any of %d queues", span.len,
-		     (uintmax_t)span.addr, n);
+		for (at = (uint64_t *)map[i].start; at < (uint64_t *)map[i].end; at++)
+			if (__atomic_load_n(at, __ATOMIC_RELAXED) == from) {
+				__atomic_store_n(at, to, __ATOMIC_SEQ_CST);
+				count++;
+			}
+	ck_assert_msg(count, "no request names %#jx in any of %d queues", (uintmax_t)from, n);
 }

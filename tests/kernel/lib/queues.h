@@ -7,11 +7,11 @@
 
 #include "rig.h"
 
-#define QUEUES_MOST	16
+#define QUEUES_MOST	32
 
 /* The queues of this process, by what is mapped from the device; how many there are. */
 int queues_find(struct rxe_queue_buf **queue, int most);
-/* Where a posted request, of sends or of receives, names this piece of memory first. */
-struct rxe_sge *queues_sge(struct rig_span span);
+/* Requests that name this address, of their own side or of the other, name another from now on. */
+void queues_replace(uint64_t from, uint64_t to);
 
 #endif

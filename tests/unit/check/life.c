@@ -573,6 +573,45 @@ START_TEST(a_request_that_cannot_be)
 }
 END_TEST
 
+/* The owner pays for its requests, and has credit for a number that is bounded. */
+START_TEST(requests_are_paid_for)
+{
+	struct odp_region *region = slow_region();
+	unsigned int share = odp_owner_share, i, count;
+	long before = world_mm->memcg.charged;
+	static struct told told[2000];
+
+	odp_owner_share = 2;
+	ck_assert_int_eq(request(region, ARENA, 1, &told[0]), -EINPROGRESS);
+	ck_assert_int_eq(world_mm->memcg.charged, before + 1);
+	stub_memcg_full = true;
+	for (count = 1; count < 2000; count++)
+		if (request(region, ARENA, 1, &told[count]) != -EINPROGRESS)
+			break;
+	ck_assert_uint_eq(count, 1 + 1024);
+	ck_assert_int_eq(request(region, ARENA, 1, &told[count]), -ENOMEM);
+	ck_assert_int_eq(world_mm->memcg.charged, before + 1);
+	stub_memcg_full = false;
+	ck_assert_int_eq(request(region, ARENA, 1, &told[count]), -EINPROGRESS);
+	stub_run_all();
+	stub_uffd_copy(world_mm, ARENA, page_of_seven);
+	stub_run_all();
+	for (i = 0; i <= count; i++)
+		ck_assert_uint_eq(told[i].times, 1);
+	/* What was on credit is paid back. */
+	stub_memcg_full = true;
+	for (count = 0; count < 1024; count++)
+		ck_assert_int_eq(request(region, ARENA + PAGE_SIZE, 1, &told[count]),
+				 -EINPROGRESS);
+	stub_memcg_full = false;
+	odp_region_destroy(region);
+	stub_uffd_copy(world_mm, ARENA + PAGE_SIZE, page_of_seven);
+	stub_run_all();
+	ck_assert_int_eq(world_mm->memcg.charged, 0);
+	odp_owner_share = share;
+}
+END_TEST
+
 START_TEST(the_end_tells_every_request_once)
 {
 	struct odp_region *region = slow_region();
@@ -656,6 +695,7 @@ Suite *suite_life(void)
 	tcase_add_test(tc, a_request_is_told_of);
 	tcase_add_test(tc, ready_is_ready_for_what_is_asked);
 	tcase_add_test(tc, a_request_that_cannot_be);
+	tcase_add_test(tc, requests_are_paid_for);
 	tcase_add_test(tc, the_end_tells_every_request_once);
 	tcase_add_test(tc, ahead_of_an_access);
 	suite_add_tcase(suite, tc);

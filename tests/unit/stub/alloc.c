@@ -32,6 +32,7 @@ struct kmem_cache {
 long stub_fail_nth;
 long stub_fail_hits;
 long stub_fail_from;
+bool stub_memcg_full;
 static long objects_live;
 
 long stub_objects_live(void)
@@ -77,7 +78,7 @@ static void *object_alloc(size_t size, gfp_t gfp, struct kmem_cache *cache)
 		stub_might_sleep("allocation with GFP_KERNEL");
 	else if (current->callback)
 		stub_bug("a notifier callback allocates", "kzalloc");
-	if (stub_should_fail())
+	if (stub_should_fail() || (stub_memcg_full && (gfp & __GFP_ACCOUNT)))
 		return NULL;
 	obj = calloc(1, sizeof(*obj) + size);
 	if (!obj)

@@ -115,6 +115,7 @@ void stub_exit_mm(struct mm_struct *mm);
 /* alloc.c */
 extern long stub_fail_nth;	/* the how-manieth allocation fails, 0: none */
 extern long stub_fail_hits;
+extern bool stub_memcg_full;	/* what is charged to anybody fails */
 extern long stub_fail_from;	/* from which on all fail, 0: none */
 bool stub_should_fail(void);
 long stub_objects_live(void);

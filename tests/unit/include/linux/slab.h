@@ -7,6 +7,7 @@
 #define __GFP_DIRECT_RECLAIM	(1U << 0)
 #define __GFP_ACCOUNT		(1U << 1)
 #define __GFP_NOWARN		(1U << 2)
+#define __GFP_NORETRY		(1U << 3)
 #define GFP_KERNEL		__GFP_DIRECT_RECLAIM
 #define GFP_KERNEL_ACCOUNT	(GFP_KERNEL | __GFP_ACCOUNT)
 #define GFP_NOWAIT		0U
