@@ -34,11 +34,14 @@
 #include "trace.h"
 
 /*
- * The owner pays for it.  One whose cgroup has nothing left at the moment gets
- * some on credit: its peer shall wait for memory, not meet an error.
+ * The owner pays for it.  Where its cgroup has nothing left at the moment, an
+ * access gets some on credit: a peer shall wait for memory, not meet an error.
+ * What nobody needs is done without.
  */
-static struct odp_fault *odp_fault_alloc(struct odp_region *region)
+static struct odp_fault *odp_fault_alloc(struct odp_region *region,
+					 unsigned int flags)
 {
+	bool hint = flags & (ODP_FAULT_PREFETCH | ODP_FAULT_AHEAD);
 	struct odp_charge charge;
 	struct odp_fault *fault;
 
@@ -46,7 +49,7 @@ static struct odp_fault *odp_fault_alloc(struct odp_region *region)
 	fault = kzalloc(sizeof(*fault), GFP_KERNEL_ACCOUNT | __GFP_NORETRY |
 			__GFP_NOWARN);
 	odp_charge_end(&charge);
-	if (fault || !odp_owner_borrow(region->owner))
+	if (fault || hint || !odp_owner_borrow(region->owner))
 		return fault;
 
 	fault = kzalloc(sizeof(*fault), GFP_KERNEL);
@@ -116,7 +119,7 @@ static struct odp_fault *odp_fault_start(struct odp_region *region,
 {
 	struct odp_fault *fault;
 
-	fault = odp_fault_alloc(region);
+	fault = odp_fault_alloc(region, flags);
 	if (!fault)
 		return NULL;
 	kref_init(&fault->kref);
