@@ -44,9 +44,9 @@ struct odp_region;
  *		write prefetch is refused, whatever the owner's mapping allows
  * @atomic_lock: optional lock, taken around every 64-bit atomic; for drivers
  *		that make atomics on their other memory types under a lock
- * @give_up:	optional; an access that waits for a page asks this about fifty
- *		times a second, in its own context, and ends when it returns true.
- *		It is not asked about prefetches
+ * @give_up:	optional; an access that waits for a page asks this, before and
+ *		about a hundred times a second, in its own context, and ends when
+ *		it returns true.  It is not asked about prefetches
  */
 struct odp_region_attr {
 	unsigned long	start;

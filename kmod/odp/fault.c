@@ -36,20 +36,22 @@
 /*
  * The owner pays for it.  Where its cgroup has nothing left at the moment, an
  * access gets some on credit: a peer shall wait for memory, not meet an error.
- * What nobody needs is done without.
+ * What nobody needs is done without.  Only who prefetches finds room itself; a
+ * driver's worker has others to serve.
  */
 static struct odp_fault *odp_fault_alloc(struct odp_region *region,
 					 unsigned int flags)
 {
-	bool hint = flags & (ODP_FAULT_PREFETCH | ODP_FAULT_AHEAD);
+	bool prefetch = flags & ODP_FAULT_PREFETCH;
 	struct odp_charge charge;
 	struct odp_fault *fault;
 
 	odp_charge_begin(&charge, region->mm);
-	fault = kzalloc(sizeof(*fault), GFP_KERNEL_ACCOUNT | __GFP_NORETRY |
-			__GFP_NOWARN);
+	fault = kzalloc(sizeof(*fault), __GFP_ACCOUNT | __GFP_NOWARN |
+			(prefetch ? GFP_KERNEL | __GFP_NORETRY : GFP_NOWAIT));
 	odp_charge_end(&charge);
-	if (fault || hint || !odp_owner_borrow(region->owner))
+	if (fault || prefetch || (flags & ODP_FAULT_AHEAD) ||
+	    !odp_owner_borrow(region->owner))
 		return fault;
 
 	fault = kzalloc(sizeof(*fault), GFP_KERNEL);
@@ -174,7 +176,7 @@ static void odp_fault_account(struct odp_region *region, unsigned long va,
  * Whoever asked for a prefetch waits as long as it likes to: it can be killed.
  */
 #define ODP_FAULT_PATIENCE	(20 * HZ)
-#define ODP_FAULT_ASK		max(HZ / 50, 1)
+#define ODP_FAULT_ASK		max(HZ / 100, 1)
 
 static int odp_fault_wait(struct odp_fault *fault)
 {

@@ -109,7 +109,9 @@ struct rxe_odp_flush {
 struct rxe_odp_pass {
 	bool			failed;		/* one to on-demand memory */
 	bool			over;		/* and the queue pair was down */
-	bool			told;		/* the peer, while one was stuck */
+	bool			told;		/* the peer of a stuck one, and
+						 * it is not back yet */
+	unsigned long		since;		/* it waits, in jiffies */
 };
 
 /* Our queue pair: rxe's, and behind it what ours knows of it. */

@@ -27,6 +27,9 @@
 #define RXE_ODP_PATIENCE	max(HZ / 50, 1)
 #define RXE_ODP_PATIENCE_MAX	(HZ / 4)
 
+/* The engine asks as often while an access waits, and a jiffy late. */
+#define RXE_ODP_QUESTION	(max(HZ / 100, 1) + 1UL)
+
 /* Packets that wait behind a parked one; the rest is dropped. */
 #define RXE_ODP_QUEUE_MAX	1024
 
@@ -383,24 +386,32 @@ void rxe_odp_orphan_all(struct sk_buff_head *queue)
 	spin_unlock_irqrestore(&queue->lock, flags);
 }
 
-/* @psn: with which the peer would ask again. */
-static void rxe_odp_park(struct rxe_odp_qp *oqp, struct rxe_pkt_info *pkt,
-			 u32 psn)
+/* How long its peer is left without a word, in jiffies. */
+static unsigned long rxe_odp_patience(const struct rxe_qp *qp)
 {
-	unsigned long patience = oqp->qp.qp_timeout_jiffies / 2;
+	unsigned long patience = qp->qp_timeout_jiffies / 2;
 
-	if (oqp->parked)
-		return;
+	return min_t(unsigned long, patience ?: RXE_ODP_PATIENCE,
+		     RXE_ODP_PATIENCE_MAX);
+}
+
+/* From now on the peer is listened for.  @psn: with which it would ask again. */
+static void rxe_odp_park_at(struct rxe_odp_qp *oqp, struct rxe_pkt_info *pkt,
+			    u32 psn)
+{
 	trace_odp_park(&oqp->qp, pkt);
 	WRITE_ONCE(oqp->nak, false);
 	WRITE_ONCE(oqp->parked_psn, psn);
 	WRITE_ONCE(oqp->parked, true);
-	if (qp_type(&oqp->qp) != IB_QPT_RC)
+}
+
+static void rxe_odp_park(struct rxe_odp_qp *oqp, struct rxe_pkt_info *pkt)
+{
+	if (oqp->parked)
 		return;
-	if (!patience)
-		patience = RXE_ODP_PATIENCE;
-	patience = min_t(unsigned long, patience, RXE_ODP_PATIENCE_MAX);
-	mod_timer(&oqp->timer, jiffies + patience);
+	rxe_odp_park_at(oqp, pkt, pkt->psn);
+	if (qp_type(&oqp->qp) == IB_QPT_RC)
+		mod_timer(&oqp->timer, jiffies + rxe_odp_patience(&oqp->qp));
 }
 
 static void rxe_odp_unpark(struct rxe_odp_qp *oqp)
@@ -420,14 +431,20 @@ static u8 rxe_odp_rnr_code(const struct rxe_qp *qp)
 	return max_t(u8, qp->attr.min_rnr_timer & 0x1f, IB_RNR_TIMER_010_24);
 }
 
+/* The read that @qp stands in, if it does. */
+static struct resp_res *rxe_odp_read_of(const struct rxe_qp *qp)
+{
+	struct resp_res *res = qp->resp.res;
+
+	return res && res->type == RXE_READ_MASK ? res : NULL;
+}
+
 /*
  * A read that was being answered goes on from where it stands: the peer asks
  * for the rest, as a request of its own.
  */
-static u32 rxe_odp_stop_read(struct rxe_qp *qp)
+static u32 rxe_odp_stop_read(struct rxe_qp *qp, const struct resp_res *res)
 {
-	struct resp_res *res = qp->resp.res;
-
 	qp->resp.res = NULL;
 	if (!res->replay) {
 		qp->resp.opcode = -1;
@@ -450,8 +467,9 @@ static void rxe_odp_tell_rnr(struct rxe_qp *qp, u32 psn)
 static void rxe_odp_nak(struct rxe_odp_qp *oqp, struct rxe_pkt_info *pkt)
 {
 	struct rxe_qp *qp = &oqp->qp;
+	struct resp_res *res = rxe_odp_read_of(qp);
 
-	rxe_odp_tell_rnr(qp, qp->resp.res ? rxe_odp_stop_read(qp) : pkt->psn);
+	rxe_odp_tell_rnr(qp, res ? rxe_odp_stop_read(qp, res) : pkt->psn);
 	/*
 	 * Drop what follows without a word, until this one comes again.  That
 	 * may be in the queue, too, sent while the first one was parked; but
@@ -470,9 +488,32 @@ void rxe_odp_forget_read(struct rxe_qp *qp)
 {
 	struct sk_buff *skb = rxe_odp_peek(&qp->req_pkts);
 
-	if (qp->resp.res && skb)
+	if (rxe_odp_read_of(qp) && skb)
 		rxe_odp_nak(to_odp_qp(qp), SKB_TO_PKT(skb));
 	qp->resp.res = NULL;
+}
+
+/*
+ * Is it time to tell the peer of a request that is stuck?  This is asked at times
+ * only, so what remains of the patience is told before it is over.  A peer that
+ * has been told has nothing to wait for until it is back, and then begins anew.
+ */
+static bool rxe_odp_tells_stuck(struct rxe_odp_qp *oqp)
+{
+	unsigned long patience = rxe_odp_patience(&oqp->qp);
+	struct rxe_odp_pass *pass = &oqp->recv_pass;
+
+	patience -= min(patience, RXE_ODP_QUESTION);
+	if (pass->told) {
+		if (!READ_ONCE(oqp->nak))
+			return false;
+		WRITE_ONCE(oqp->nak, false);
+		pass->told = false;
+		pass->since = jiffies;
+	}
+	pass->told = READ_ONCE(oqp->nak) ||
+		     time_after_eq(jiffies, pass->since + patience);
+	return pass->told;
 }
 
 /*
@@ -483,24 +524,22 @@ void rxe_odp_request_is_stuck(struct rxe_odp_qp *oqp)
 {
 	struct rxe_qp *qp = &oqp->qp;
 	struct sk_buff *skb = rxe_odp_peek(&qp->req_pkts);
-	struct resp_res *res = qp->resp.res;
-	u32 psn;
+	struct resp_res *res = rxe_odp_read_of(qp);
 
 	if (!skb)
 		return;
-	psn = SKB_TO_PKT(skb)->psn;
-	/* Who asks for the rest of a read begins there. */
-	if (res && res->type == RXE_READ_MASK)
-		psn = res->cur_psn;
 	rxe_odp_orphan_all(&qp->req_pkts);
-	/* Once told, the peer has nothing to wait for until it is back. */
-	if (!oqp->recv_pass.told || skb_queue_len_lockless(&qp->req_pkts) > 1)
-		rxe_odp_park(oqp, SKB_TO_PKT(skb), psn);
-	if (!oqp->parked || !READ_ONCE(oqp->nak) || qp_type(qp) != IB_QPT_RC)
+	if (!oqp->parked) {
+		/* Who asks for the rest of a read begins there. */
+		rxe_odp_park_at(oqp, SKB_TO_PKT(skb), res ? res->cur_psn :
+				SKB_TO_PKT(skb)->psn);
+		oqp->recv_pass.since = jiffies;
+	}
+	if (qp_type(qp) != IB_QPT_RC || !rxe_odp_tells_stuck(oqp))
 		return;
-	oqp->recv_pass.told = true;
-	rxe_odp_unpark(oqp);
-	rxe_odp_tell_rnr(qp, psn);
+	/* Before it is told, so that it cannot be back yet. */
+	WRITE_ONCE(oqp->nak, false);
+	rxe_odp_tell_rnr(qp, oqp->parked_psn);
 	/*
 	 * What is behind the head comes again, and until then nothing that is
 	 * behind that is wanted.  Nobody else takes from the queue.
@@ -523,7 +562,7 @@ static int rxe_odp_hold(struct rxe_odp_qp *oqp, struct rxe_pkt_info *pkt)
 		rxe_odp_nak(oqp, pkt);
 		return 0;
 	}
-	rxe_odp_park(oqp, pkt, pkt->psn);
+	rxe_odp_park(oqp, pkt);
 	rxe_odp_orphan_all(&qp->req_pkts);
 	return -EAGAIN;
 }
@@ -538,17 +577,12 @@ static void rxe_odp_recv_down(struct rxe_odp_qp *oqp)
 	oqp->qp.resp.res = NULL;
 }
 
-/* Stands where stock code calls rxe_receiver(), once for each request. */
-int rxe_odp_receiver(struct rxe_qp *qp)
+static int rxe_odp_receive(struct rxe_odp_qp *oqp)
 {
-	struct rxe_odp_qp *oqp = to_odp_qp(qp);
+	struct rxe_qp *qp = &oqp->qp;
 	struct sk_buff *skb;
 	int ret;
 
-	if (unlikely(rxe_odp_is_lost(oqp, &oqp->recv_pass))) {
-		rxe_odp_drop_all(qp, &qp->req_pkts);
-		return -EAGAIN;
-	}
 	oqp->recv_pass = (struct rxe_odp_pass) {};
 	if (!rxe_odp_receives(qp)) {
 		rxe_odp_recv_down(oqp);
@@ -572,6 +606,23 @@ int rxe_odp_receiver(struct rxe_qp *qp)
 	rxe_odp_unpark(oqp);
 	rxe_odp_recv_ended(oqp);
 	return ret;
+}
+
+/*
+ * Stands where stock code calls rxe_receiver(), once for each request.  The pass
+ * that gives one up may be the last; and what comes after it schedules another.
+ */
+int rxe_odp_receiver(struct rxe_qp *qp)
+{
+	struct rxe_odp_qp *oqp = to_odp_qp(qp);
+	int ret = -EAGAIN;
+
+	if (likely(!rxe_odp_is_lost(oqp, &oqp->recv_pass)))
+		ret = rxe_odp_receive(oqp);
+	if (likely(!rxe_odp_is_lost(oqp, &oqp->recv_pass)))
+		return ret;
+	rxe_odp_drop_all(qp, &qp->req_pkts);
+	return -EAGAIN;
 }
 
 /* Stands where stock code queues a request; in softirq. */

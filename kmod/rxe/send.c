@@ -180,17 +180,12 @@ static int rxe_odp_complete(struct rxe_qp *qp, bool look)
 	return -EAGAIN;
 }
 
-/* Stands where stock code calls rxe_sender(). */
-int rxe_odp_sender(struct rxe_qp *qp)
+static int rxe_odp_send(struct rxe_odp_qp *oqp)
 {
-	struct rxe_odp_qp *oqp = to_odp_qp(qp);
+	struct rxe_qp *qp = &oqp->qp;
 	bool up = rxe_odp_sends(qp), look = up && rxe_odp_in_use();
 	int req, comp;
 
-	if (unlikely(rxe_odp_is_lost(oqp, &oqp->send_pass))) {
-		rxe_odp_drop_all(qp, &qp->resp_pkts);
-		return -EAGAIN;
-	}
 	/* What failed is told of when the queue pair is flushed. */
 	if (up)
 		oqp->send_pass = (struct rxe_odp_pass) {};
@@ -203,4 +198,18 @@ int rxe_odp_sender(struct rxe_qp *qp)
 	comp = rxe_odp_complete(qp, look);
 	/* Again, as long as one of the two has something to do. */
 	return req && comp ? -EAGAIN : 0;
+}
+
+/* Stands where stock code calls rxe_sender(); see rxe_odp_receiver(). */
+int rxe_odp_sender(struct rxe_qp *qp)
+{
+	struct rxe_odp_qp *oqp = to_odp_qp(qp);
+	int ret = -EAGAIN;
+
+	if (likely(!rxe_odp_is_lost(oqp, &oqp->send_pass)))
+		ret = rxe_odp_send(oqp);
+	if (likely(!rxe_odp_is_lost(oqp, &oqp->send_pass)))
+		return ret;
+	rxe_odp_drop_all(qp, &qp->resp_pkts);
+	return -EAGAIN;
 }

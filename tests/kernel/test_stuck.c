@@ -102,26 +102,57 @@ static void wait_until_told(void)
 	}
 }
 
-/* The worker waits for the page FOLLOWED of b. */
-static struct rig_pair *get_stuck(void)
+/* Who looks for the page before this one finds this one. */
+static void move(unsigned int place)
+{
+	queues_replace(at_b(place - 1, 1).addr, at_b(place, 1).addr);
+}
+
+/* The peer of a reliable responder is told to come back, and does. */
+static bool comes_by_itself(const struct rig_pair *p)
+{
+	return at_peer() && p->type == IBV_QPT_RC;
+}
+
+/* The worker has asked for all pages that are followed: one place more, and it is stuck. */
+static struct rig_pair *get_close(void)
 {
 	struct rig_pair *p = rig_pair(rig, stuck[worker].type);
 	unsigned int place;
 
 	post_it(p);
 	wait_until_asked(1);
-	for (place = 1; place <= FOLLOWED; place++) {
-		queues_replace(at_b(place - 1, 1).addr, at_b(place, 1).addr);
-		/* The peer of a reliable responder is told to come back, and does. */
-		if (!at_peer() || p->type != IBV_QPT_RC)
+	for (place = 1; place < FOLLOWED; place++) {
+		move(place);
+		if (!comes_by_itself(p))
 			nudge(p, 1 + place);
 		wait_until_asked(place + 1);
 	}
-	ck_assert_int_gt(workers_waited(), 0);
-	if (at_peer() && p->type == IBV_QPT_RC)
-		wait_until_told();
-	for (; p->type != IBV_QPT_RC && place <= BEHIND; place++)
+	return p;
+}
+
+/* Behind what is stuck. */
+static void queue_behind(struct rig_pair *p)
+{
+	unsigned int place;
+
+	for (place = FOLLOWED + 1; p->type != IBV_QPT_RC && place <= BEHIND; place++)
 		nudge(p, 1 + place);
+}
+
+/* The worker waits for the page FOLLOWED of b. */
+static struct rig_pair *get_stuck(void)
+{
+	struct rig_pair *p = get_close();
+
+	move(FOLLOWED);
+	if (!comes_by_itself(p))
+		nudge(p, 1 + FOLLOWED);
+	wait_until_asked(FOLLOWED + 1);
+	ck_assert_int_gt(workers_waited(), 0);
+	if (comes_by_itself(p))
+		wait_until_told();
+	queue_behind(p);
 	rig_sleep(0.1);
 	return p;
 }
@@ -318,6 +349,51 @@ START_TEST(test_nobody_waits_with_a_worker)
 }
 END_TEST
 
+/* The destruction itself brings the worker to the page: what is behind that does not hold it up. */
+static const int at_once[] = { 0, 1, WORKERS - 1 };
+
+START_TEST(test_given_up_in_the_last_pass)
+{
+	struct rig_pair *p;
+
+	worker = at_once[_i];
+	NEEDS_LATE(0, LATE_NEVER);
+	p = get_close();
+	queue_behind(p);
+	rig_sleep(0.1);
+	move(FOLLOWED);
+	destroy_ends(p, stuck[worker].side);
+	late_release(late);
+}
+END_TEST
+
+/*
+ * A peer whose transport has little patience is told before it sends again. Retry count 7: it sends
+ * for ever, so that a machine that stalls now and then does not end this.
+ */
+START_TEST(test_told_before_the_timeout)
+{
+	int64_t count[COUNTERS];
+	struct rig_pair *p;
+
+	worker = 2;
+	NEEDS_LATE(0, LATE_NEVER);
+	rig->attr.timeout = rig->attr.timeout > 16 ? 16 : 14;
+	rig->attr.retry_cnt = 7;
+	p = get_stuck();
+	counters(count);
+	rig_sleep(2);
+	counters_since(count, stuck[worker].name);
+	ck_assert_int_ge(count[RNR], 4);
+	ck_assert_msg(3 * count[RETRY] < count[RNR], "sent again by the peer's transport %jd times, told %jd times",
+		      (intmax_t)count[RETRY], (intmax_t)count[RNR]);
+	late_release(late);
+	reap_own(p, IBV_WC_SUCCESS);
+	check_data();
+	rig_unpair(p);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("stuck");
@@ -325,5 +401,8 @@ int main(void)
 
 	tcase_add_loop_test(tc, test_nobody_waits_with_a_worker, 0,
 			    ALL_ACTIONS * ACTIONS + (WORKERS - ALL_ACTIONS) * FEW_ACTIONS);
+	tcase_add_loop_test(tc, test_given_up_in_the_last_pass, 0,
+			    (int)(sizeof(at_once) / sizeof(at_once[0])));
+	tcase_add_test(tc, test_told_before_the_timeout);
 	return rig_main(&s, 1);
 }
