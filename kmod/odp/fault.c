@@ -33,32 +33,44 @@
 #include "odp.h"
 #include "trace.h"
 
-/*
- * The owner pays for it.  Where its cgroup has nothing left at the moment, an
- * access gets some on credit: a peer shall wait for memory, not meet an error.
- * What nobody needs is done without.  Only who prefetches finds room itself; a
- * driver's worker has others to serve.
- */
-static struct odp_fault *odp_fault_alloc(struct odp_region *region,
-					 unsigned int flags)
+/* One that the owner's cgroup is charged for. */
+static struct odp_fault *odp_fault_alloc_paid(struct odp_region *region,
+					      gfp_t gfp)
 {
-	bool prefetch = flags & ODP_FAULT_PREFETCH;
 	struct odp_charge charge;
 	struct odp_fault *fault;
 
 	odp_charge_begin(&charge, region->mm);
-	fault = kzalloc(sizeof(*fault), __GFP_ACCOUNT | __GFP_NOWARN |
-			(prefetch ? GFP_KERNEL | __GFP_NORETRY : GFP_NOWAIT));
+	fault = kzalloc(sizeof(*fault), gfp | __GFP_ACCOUNT | __GFP_NOWARN);
 	odp_charge_end(&charge);
-	if (fault || prefetch || (flags & ODP_FAULT_AHEAD) ||
-	    !odp_owner_borrow(region->owner))
-		return fault;
+	return fault;
+}
 
-	fault = kzalloc(sizeof(*fault), GFP_KERNEL);
-	if (fault)
-		fault->borrowed = true;
-	else
-		odp_owner_pay_back(region->owner);
+/*
+ * The owner pays for it.  Where its cgroup has nothing left at the moment, a
+ * driver gets some on credit: its peer shall wait for memory, not meet an error,
+ * and its worker, who has others to serve, makes room in that cgroup only when
+ * there is no credit either.  Who prefetches makes room, or does without.
+ */
+static struct odp_fault *odp_fault_alloc(struct odp_region *region,
+					 unsigned int flags)
+{
+	bool hint = flags & ODP_FAULT_AHEAD;
+	struct odp_fault *fault = NULL;
+
+	if (!(flags & ODP_FAULT_PREFETCH)) {
+		fault = odp_fault_alloc_paid(region, GFP_NOWAIT);
+		if (!fault && odp_owner_borrow(region->owner, hint)) {
+			fault = kzalloc(sizeof(*fault), GFP_KERNEL);
+			if (!fault)
+				odp_owner_pay_back(region->owner);
+			else
+				fault->borrowed = true;
+		}
+	}
+	if (!fault && !hint)
+		fault = odp_fault_alloc_paid(region, GFP_KERNEL |
+					     __GFP_NORETRY);
 	return fault;
 }
 

@@ -201,7 +201,7 @@ struct odp_charge {
 
 void odp_charge_begin(struct odp_charge *charge, struct mm_struct *mm);
 void odp_charge_end(struct odp_charge *charge);
-bool odp_owner_borrow(struct odp_owner *owner);
+bool odp_owner_borrow(struct odp_owner *owner, bool hint);
 void odp_owner_pay_back(struct odp_owner *owner);
 extern unsigned int odp_owner_share;
 struct odp_owner *odp_owner_get(void);

@@ -128,13 +128,14 @@ void odp_charge_end(struct odp_charge *charge)
 	mem_cgroup_put(charge->memcg);
 }
 
-/* May @owner have one more request that it does not pay for? */
-bool odp_owner_borrow(struct odp_owner *owner)
+/* May @owner have one more request, or hint, that it does not pay for? */
+bool odp_owner_borrow(struct odp_owner *owner, bool hint)
 {
+	unsigned int credit = hint ? ODP_OWNER_CREDIT / 2 : ODP_OWNER_CREDIT;
 	bool may;
 
 	spin_lock(&owner->lock);
-	may = owner->borrowed < ODP_OWNER_CREDIT;
+	may = owner->borrowed < credit;
 	owner->borrowed += may;
 	spin_unlock(&owner->lock);
 	return may;

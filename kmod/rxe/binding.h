@@ -109,8 +109,8 @@ struct rxe_odp_flush {
 struct rxe_odp_pass {
 	bool			failed;		/* one to on-demand memory */
 	bool			over;		/* and the queue pair was down */
-	bool			told;		/* the peer of a stuck one, and
-						 * it is not back yet */
+	bool			stuck;		/* a request of the peer is */
+	bool			told;		/* it was, and is not back yet */
 	unsigned long		since;		/* it waits, in jiffies */
 };
 

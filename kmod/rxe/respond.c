@@ -494,16 +494,22 @@ void rxe_odp_forget_read(struct rxe_qp *qp)
 }
 
 /*
- * Is it time to tell the peer of a request that is stuck?  This is asked at times
- * only, so what remains of the patience is told before it is over.  A peer that
- * has been told has nothing to wait for until it is back, and then begins anew.
+ * Is it time to tell the peer of a request that is stuck?  It may have been
+ * parked before, and this is asked at times only: so the peer is told early.
+ * One that has been told has nothing to wait for until it is back, and then
+ * begins anew.
  */
 static bool rxe_odp_tells_stuck(struct rxe_odp_qp *oqp)
 {
-	unsigned long patience = rxe_odp_patience(&oqp->qp);
+	unsigned long patience = rxe_odp_patience(&oqp->qp) / 2;
 	struct rxe_odp_pass *pass = &oqp->recv_pass;
 
 	patience -= min(patience, RXE_ODP_QUESTION);
+	if (!pass->stuck) {
+		pass->stuck = true;
+		pass->since = jiffies;
+		return false;
+	}
 	if (pass->told) {
 		if (!READ_ONCE(oqp->nak))
 			return false;
@@ -529,13 +535,11 @@ void rxe_odp_request_is_stuck(struct rxe_odp_qp *oqp)
 	if (!skb)
 		return;
 	rxe_odp_orphan_all(&qp->req_pkts);
-	if (!oqp->parked) {
-		/* Who asks for the rest of a read begins there. */
+	/* Who asks for the rest of a read begins there. */
+	if (!oqp->recv_pass.stuck)
 		rxe_odp_park_at(oqp, SKB_TO_PKT(skb), res ? res->cur_psn :
 				SKB_TO_PKT(skb)->psn);
-		oqp->recv_pass.since = jiffies;
-	}
-	if (qp_type(qp) != IB_QPT_RC || !rxe_odp_tells_stuck(oqp))
+	if (!rxe_odp_tells_stuck(oqp) || qp_type(qp) != IB_QPT_RC)
 		return;
 	/* Before it is told, so that it cannot be back yet. */
 	WRITE_ONCE(oqp->nak, false);
@@ -562,6 +566,9 @@ static int rxe_odp_hold(struct rxe_odp_qp *oqp, struct rxe_pkt_info *pkt)
 		rxe_odp_nak(oqp, pkt);
 		return 0;
 	}
+	/* The look at a flush may have been stuck; it is not any more. */
+	if (oqp->recv_pass.stuck)
+		rxe_odp_unpark(oqp);
 	rxe_odp_park(oqp, pkt);
 	rxe_odp_orphan_all(&qp->req_pkts);
 	return -EAGAIN;
@@ -601,6 +608,7 @@ static int rxe_odp_receive(struct rxe_odp_qp *oqp)
 		}
 	}
 	rxe_odp_unpark(oqp);
+	oqp->recv_pass = (struct rxe_odp_pass) {};
 	ret = rxe_receiver(qp);
 	/* It may have been stuck. */
 	rxe_odp_unpark(oqp);

@@ -585,24 +585,37 @@ START_TEST(requests_are_paid_for)
 	ck_assert_int_eq(request(region, ARENA, 1, &told[0]), -EINPROGRESS);
 	ck_assert_int_eq(world_mm->memcg.charged, before + 1);
 	stub_memcg_full = true;
-	for (count = 1; count < 2000; count++)
+	odp_region_ahead(region, ARENA, PAGE_SIZE, true);
+	ck_assert_int_eq(atomic_long_read(&odp_gauges.faults), 2);
+	for (count = 2; count < 2000; count++)
 		if (request(region, ARENA, 1, &told[count]) != -EINPROGRESS)
 			break;
 	ck_assert_uint_eq(count, 1 + 1024);
 	ck_assert_int_eq(request(region, ARENA, 1, &told[count]), -ENOMEM);
 	ck_assert_int_eq(world_mm->memcg.charged, before + 1);
-	stub_memcg_full = false;
+	/* Room is made for who would meet an error, and for nobody else. */
+	stub_memcg_has_cache = true;
+	odp_region_ahead(region, ARENA, PAGE_SIZE, true);
+	ck_assert_int_eq(world_mm->memcg.charged, before + 1);
 	ck_assert_int_eq(request(region, ARENA, 1, &told[count]), -EINPROGRESS);
+	ck_assert_int_eq(world_mm->memcg.charged, before + 2);
+	stub_memcg_has_cache = false;
+	stub_memcg_full = false;
+	ck_assert_int_eq(request(region, ARENA, 1, &told[++count]), -EINPROGRESS);
 	stub_run_all();
 	stub_uffd_copy(world_mm, ARENA, page_of_seven);
 	stub_run_all();
 	for (i = 0; i <= count; i++)
-		ck_assert_uint_eq(told[i].times, 1);
-	/* What was on credit is paid back. */
+		ck_assert_uint_eq(told[i].times, i != 1);
+	/* What was on credit is paid back. Hints have half of it. */
 	stub_memcg_full = true;
-	for (count = 0; count < 1024; count++)
+	for (count = 0; count < 1024; count++) {
 		ck_assert_int_eq(request(region, ARENA + PAGE_SIZE, 1, &told[count]),
 				 -EINPROGRESS);
+		if (count == 511)
+			odp_region_ahead(region, ARENA + PAGE_SIZE, PAGE_SIZE, true);
+	}
+	ck_assert_int_eq(atomic_long_read(&odp_gauges.faults), 1024);
 	stub_memcg_full = false;
 	odp_region_destroy(region);
 	stub_uffd_copy(world_mm, ARENA + PAGE_SIZE, page_of_seven);

@@ -33,6 +33,7 @@ long stub_fail_nth;
 long stub_fail_hits;
 long stub_fail_from;
 bool stub_memcg_full;
+bool stub_memcg_has_cache;
 static long objects_live;
 
 long stub_objects_live(void)
@@ -70,6 +71,12 @@ static struct mem_cgroup *charge(gfp_t gfp)
 	return memcg;
 }
 
+static bool no_room(gfp_t gfp)
+{
+	return stub_memcg_full && (gfp & __GFP_ACCOUNT) &&
+	       !(stub_memcg_has_cache && (gfp & __GFP_DIRECT_RECLAIM));
+}
+
 static void *object_alloc(size_t size, gfp_t gfp, struct kmem_cache *cache)
 {
 	struct object *obj;
@@ -78,7 +85,7 @@ static void *object_alloc(size_t size, gfp_t gfp, struct kmem_cache *cache)
 		stub_might_sleep("allocation with GFP_KERNEL");
 	else if (current->callback)
 		stub_bug("a notifier callback allocates", "kzalloc");
-	if (stub_should_fail() || (stub_memcg_full && (gfp & __GFP_ACCOUNT)))
+	if (stub_should_fail() || no_room(gfp))
 		return NULL;
 	obj = calloc(1, sizeof(*obj) + size);
 	if (!obj)

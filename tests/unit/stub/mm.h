@@ -116,6 +116,7 @@ void stub_exit_mm(struct mm_struct *mm);
 extern long stub_fail_nth;	/* the how-manieth allocation fails, 0: none */
 extern long stub_fail_hits;
 extern bool stub_memcg_full;	/* what is charged to anybody fails */
+extern bool stub_memcg_has_cache;	/* unless the allocation may reclaim that */
 extern long stub_fail_from;	/* from which on all fail, 0: none */
 bool stub_should_fail(void);
 long stub_objects_live(void);
