@@ -633,21 +633,36 @@ int rxe_odp_receiver(struct rxe_qp *qp)
 	return -EAGAIN;
 }
 
-/* Stands where stock code queues a request; in softirq. */
+/* Does @queue, where a packet waits for memory, take one more? */
+static bool rxe_odp_has_room(const struct sk_buff_head *queue)
+{
+	return skb_queue_len_lockless(queue) <= RXE_ODP_QUEUE_MAX;
+}
+
+/*
+ * Stands where stock code queues a request; in softirq.
+ *
+ * The reference of a packet goes with it, and stock code schedules the task when
+ * it has queued the packet.  A task that was at work, or that a destruction has
+ * scheduled, may be done with it by then, and that was the last reference: so one
+ * is held here until the task has been scheduled, and the same for answers.
+ */
 void rxe_odp_resp_queue_pkt(struct rxe_qp *qp, struct sk_buff *skb)
 {
 	struct rxe_odp_qp *oqp = to_odp_qp(qp);
+	bool parked = READ_ONCE(oqp->parked);
 
-	if (unlikely(READ_ONCE(oqp->parked))) {
-		/* The peer has waited for longer than it wants to. */
-		if (SKB_TO_PKT(skb)->psn == READ_ONCE(oqp->parked_psn))
-			WRITE_ONCE(oqp->nak, true);
-		if (skb_queue_len_lockless(&qp->req_pkts) > RXE_ODP_QUEUE_MAX) {
-			rxe_odp_drop(qp, skb);
-			return;
-		}
+	/* The peer has waited for longer than it wants to. */
+	if (unlikely(parked) &&
+	    SKB_TO_PKT(skb)->psn == READ_ONCE(oqp->parked_psn))
+		WRITE_ONCE(oqp->nak, true);
+	if (unlikely(parked) && !rxe_odp_has_room(&qp->req_pkts)) {
+		rxe_odp_drop(qp, skb);
+		return;
 	}
+	rxe_get(qp);
 	rxe_resp_queue_pkt(qp, skb);
+	rxe_put(qp);
 }
 
 /* Stands where stock code queues an answer; in softirq. */
@@ -656,10 +671,13 @@ void rxe_odp_comp_queue_pkt(struct rxe_qp *qp, struct sk_buff *skb)
 	struct rxe_odp_wait *wait = &to_odp_qp(qp)->wait[RXE_ODP_COMPLETER];
 
 	if (unlikely(READ_ONCE(wait->pending)) &&
-	    skb_queue_len_lockless(&qp->resp_pkts) > RXE_ODP_QUEUE_MAX)
+	    !rxe_odp_has_room(&qp->resp_pkts)) {
 		rxe_odp_drop(qp, skb);
-	else
-		rxe_comp_queue_pkt(qp, skb);
+		return;
+	}
+	rxe_get(qp);
+	rxe_comp_queue_pkt(qp, skb);
+	rxe_put(qp);
 }
 
 /* A new queue pair; nothing of it runs yet. */

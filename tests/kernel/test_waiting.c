@@ -145,6 +145,31 @@ START_TEST(test_sender_goes)
 END_TEST
 
 /*
+ * A packet may be done with before who has queued it tells the task, as a destruction tells the task,
+ * too: the queue pair is there for as long. A request holds who has sent it while it is answered,
+ * unless it had to wait; and an answer holds who has sent that, so there must be none.
+ */
+START_TEST(test_destroyed_behind_a_packet)
+{
+	struct rig_span here = at_a(0, 100), there = at_a(4, 100);
+	struct rig_op op = { .verb = RIG_SEND, .sg = &here, .nsg = 1 };
+	struct rig_pair *p;
+	size_t round;
+
+	RIG_NEEDS_ODP(rig);
+	for (round = 0; round < 60; round++) {
+		p = rig_pair(rig, _i ? IBV_QPT_UC : IBV_QPT_RC);
+		if (!_i)
+			there = at_b(round, 100);
+		ck_assert_int_eq(rig_post_recv(p, RIG_B, &there, 1, 0), 0);
+		ck_assert_int_eq(rig_post(p, &op), 0);
+		rig_sleep((double)(round % 20) * 0.1e-3);
+		destroy_ends(p, _i ? RIG_B : RIG_A);
+	}
+}
+END_TEST
+
+/*
  * What comes after ours has looked for it, and before stock code does, is looked at as well: an answer
  * while the task goes round and round for other requests (_i 0), a request that is posted while it
  * ends with another one (1). A worker that slept over it would hold up the end of its queue pair.
@@ -686,6 +711,7 @@ int main(void)
 	tcase_add_test(tc, test_others_go_on);
 	tcase_add_loop_test(tc, test_nothing_is_held, 0, 6 * ACTIONS);
 	tcase_add_loop_test(tc, test_sender_goes, 0, 3);
+	tcase_add_loop_test(tc, test_destroyed_behind_a_packet, 0, 2);
 	tcase_add_loop_test(tc, test_between_looks, 0, 2);
 	tcase_add_loop_test(tc, test_sent_again, 0, 2);
 	tcase_add_loop_test(tc, test_flush_waits, 0, 3);
