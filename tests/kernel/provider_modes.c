@@ -38,7 +38,7 @@ static void open_in(const char *mode, const char *prefetch)
 static void close_all(void)
 {
 	rig_unpair(pair);
-	ck_assert_int_eq(rig_odp_counter("regions"), regions);
+	rig_odp_settles("regions", regions);
 	rig_dmesg_clean();
 	rig_close(rig);
 }

@@ -77,7 +77,7 @@ static void teardown(void)
 	if (!rig)
 		return;
 	rig_close(rig);
-	ck_assert_int_le(rig_odp_counter("regions"), 0);
+	rig_odp_settles("regions", 0);
 	rig_dmesg_clean();
 }
 

@@ -236,6 +236,16 @@ int64_t rig_odp_counter(const char *name)
 	return lookup("/sys/kernel/debug/rdma_odp/stats", name, ' ');
 }
 
+void rig_odp_settles(const char *name, int64_t most)
+{
+	double end = rig_now() + 10;
+
+	while (rig_odp_counter(name) > most && rig_now() < end)
+		rig_sleep(0.02);
+	ck_assert_msg(rig_odp_counter(name) <= most, "the engine still has %jd %s, not %jd",
+		      (intmax_t)rig_odp_counter(name), name, (intmax_t)most);
+}
+
 bool rig_keeps_freed(void)
 {
 	return !access("/sys/kernel/debug/kmemleak", F_OK);

@@ -355,6 +355,11 @@ int64_t rig_huge_pool(unsigned int pages);
 /* What there is in it, in words; of the calling thread until it asks again. */
 const char *rig_huge_text(void);
 int64_t rig_odp_counter(const char *name);
+/*
+ * A counter comes down to most in good time: not at once, as work of the engine's that is over for who has
+ * waited for it may hold the last reference.
+ */
+void rig_odp_settles(const char *name, int64_t most);
 /* Whether what is freed counts as used for long: a kernel that looks for late users. */
 bool rig_keeps_freed(void);
 
