@@ -173,6 +173,9 @@ static int rxe_odp_modify_qp(struct ib_qp *ibqp, struct ib_qp_attr *attr,
 	struct resp_res *old;
 	int count, ret;
 
+	/* Its numbers begin anew, before there is anything to send. */
+	if (mask & IB_QP_SQ_PSN)
+		to_odp_qp(qp)->sent_psn = attr->sq_psn & BTH_PSN_MASK;
 	if (!(mask & IB_QP_MAX_DEST_RD_ATOMIC))
 		return rxe_stock_modify_qp(ibqp, attr, mask, udata);
 

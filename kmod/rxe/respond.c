@@ -365,8 +365,9 @@ static void rxe_odp_timer(struct timer_list *t)
 
 /*
  * A packet of the loopback holds the queue pair that sent it, and counts as being
- * sent, until it is freed.  One that waits must do neither: its sender may go, or
- * have something for others.  New ones are met when they schedule the task.
+ * sent, until it is freed.  One that waits must do neither, or not for long: its
+ * sender may go, or have something for others.  New ones are met when they
+ * schedule the task.
  */
 void rxe_odp_orphan_all(struct sk_buff_head *queue)
 {
@@ -386,11 +387,24 @@ void rxe_odp_orphan_all(struct sk_buff_head *queue)
 	spin_unlock_irqrestore(&queue->lock, flags);
 }
 
-/* How long its peer is left without a word, in jiffies. */
+/*
+ * Has @qp one sender, whom nothing but its own packets slows down?  It is held by
+ * those that wait, for as long as a peer would be left without a word: without
+ * that it sends more than the queue takes while a page is faulted in, and the rest
+ * is lost.
+ */
+static bool rxe_odp_is_stream(const struct rxe_qp *qp)
+{
+	return qp_type(qp) == IB_QPT_UC;
+}
+
+/* How long its peer is left without a word, or is held, in jiffies. */
 static unsigned long rxe_odp_patience(const struct rxe_qp *qp)
 {
 	unsigned long patience = qp->qp_timeout_jiffies / 2;
 
+	if (rxe_odp_is_stream(qp))
+		return RXE_ODP_PATIENCE_MAX;
 	return min_t(unsigned long, patience ?: RXE_ODP_PATIENCE,
 		     RXE_ODP_PATIENCE_MAX);
 }
@@ -410,7 +424,7 @@ static void rxe_odp_park(struct rxe_odp_qp *oqp, struct rxe_pkt_info *pkt)
 	if (oqp->parked)
 		return;
 	rxe_odp_park_at(oqp, pkt, pkt->psn);
-	if (qp_type(&oqp->qp) == IB_QPT_RC)
+	if (qp_type(&oqp->qp) == IB_QPT_RC || rxe_odp_is_stream(&oqp->qp))
 		mod_timer(&oqp->timer, jiffies + rxe_odp_patience(&oqp->qp));
 }
 
@@ -531,15 +545,18 @@ void rxe_odp_request_is_stuck(struct rxe_odp_qp *oqp)
 	struct rxe_qp *qp = &oqp->qp;
 	struct sk_buff *skb = rxe_odp_peek(&qp->req_pkts);
 	struct resp_res *res = rxe_odp_read_of(qp);
+	bool tells;
 
 	if (!skb)
 		return;
-	rxe_odp_orphan_all(&qp->req_pkts);
 	/* Who asks for the rest of a read begins there. */
 	if (!oqp->recv_pass.stuck)
 		rxe_odp_park_at(oqp, SKB_TO_PKT(skb), res ? res->cur_psn :
 				SKB_TO_PKT(skb)->psn);
-	if (!rxe_odp_tells_stuck(oqp) || qp_type(qp) != IB_QPT_RC)
+	tells = rxe_odp_tells_stuck(oqp);
+	if (!rxe_odp_is_stream(qp) || oqp->recv_pass.told)
+		rxe_odp_orphan_all(&qp->req_pkts);
+	if (!tells || qp_type(qp) != IB_QPT_RC)
 		return;
 	/* Before it is told, so that it cannot be back yet. */
 	WRITE_ONCE(oqp->nak, false);
@@ -570,7 +587,8 @@ static int rxe_odp_hold(struct rxe_odp_qp *oqp, struct rxe_pkt_info *pkt)
 	if (oqp->recv_pass.stuck)
 		rxe_odp_unpark(oqp);
 	rxe_odp_park(oqp, pkt);
-	rxe_odp_orphan_all(&qp->req_pkts);
+	if (!rxe_odp_is_stream(qp) || READ_ONCE(oqp->nak))
+		rxe_odp_orphan_all(&qp->req_pkts);
 	return -EAGAIN;
 }
 
@@ -668,9 +686,7 @@ void rxe_odp_resp_queue_pkt(struct rxe_qp *qp, struct sk_buff *skb)
 /* Stands where stock code queues an answer; in softirq. */
 void rxe_odp_comp_queue_pkt(struct rxe_qp *qp, struct sk_buff *skb)
 {
-	struct rxe_odp_wait *wait = &to_odp_qp(qp)->wait[RXE_ODP_COMPLETER];
-
-	if (unlikely(READ_ONCE(wait->pending)) &&
+	if (unlikely(READ_ONCE(to_odp_qp(qp)->answers_wait)) &&
 	    !rxe_odp_has_room(&qp->resp_pkts)) {
 		rxe_odp_drop(qp, skb);
 		return;

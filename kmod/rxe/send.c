@@ -121,7 +121,24 @@ rxe_odp_answered(struct rxe_qp *qp, const struct rxe_pkt_info *pkt, u32 *psn)
 	return NULL;
 }
 
-/* Must the completer wait for where the answer at the head of its queue goes? */
+/*
+ * Does @pkt answer a request that is to be sent again, and is not yet?  Stock code
+ * goes back and sends in one go, so its completer never meets such a request, and
+ * would drop the answer.  Mostly that comes again; one that says why the request
+ * was refused does not, as the peer is down by then: so it waits until the request
+ * is sent, which nothing in the queue of answers holds up.
+ */
+static bool rxe_odp_answers_too_early(struct rxe_qp *qp,
+				      const struct rxe_pkt_info *pkt)
+{
+	return psn_compare(pkt->psn, qp->req.psn) >= 0 &&
+	       psn_compare(pkt->psn, to_odp_qp(qp)->sent_psn) < 0;
+}
+
+/*
+ * Must the completer wait for where the answer at the head of its queue goes, or
+ * for what it answers?
+ */
 static bool rxe_odp_answer_waits(struct rxe_qp *qp)
 {
 	struct sk_buff *skb = rxe_odp_peek(&qp->resp_pkts);
@@ -134,6 +151,8 @@ static bool rxe_odp_answer_waits(struct rxe_qp *qp)
 	if (!skb || !qp->sq.queue)
 		return false;
 	pkt = SKB_TO_PKT(skb);
+	if (rxe_odp_answers_too_early(qp, pkt))
+		return true;
 	if (pkt->mask & RXE_ATMACK_MASK)
 		len = sizeof(u64);
 	else if (pkt->mask & RXE_PAYLOAD_MASK)
@@ -165,6 +184,8 @@ static int rxe_odp_complete(struct rxe_qp *qp, bool look)
 	bool waits = look && rxe_odp_answer_waits(qp);
 	int ret = -EAGAIN;
 
+	if (oqp->answers_wait != waits)
+		WRITE_ONCE(oqp->answers_wait, waits);
 	/* What is done does not wait with an answer that is for another. */
 	if (waits)
 		oqp->no_answer = true;
@@ -191,6 +212,8 @@ static int rxe_odp_send(struct rxe_odp_qp *oqp)
 		oqp->send_pass = (struct rxe_odp_pass) {};
 	oqp->looks = look;
 	oqp->went_back = false;
+	if (psn_compare(qp->req.psn, oqp->sent_psn) > 0)
+		oqp->sent_psn = qp->req.psn;
 	req = look && rxe_odp_send_waits(qp) ? -EAGAIN : rxe_requester(qp);
 	oqp->no_request = false;
 	if (oqp->went_back)

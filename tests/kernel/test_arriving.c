@@ -117,6 +117,52 @@ START_TEST(test_in_the_middle)
 }
 END_TEST
 
+/* The answer to a request that is sent again, as its own page is back by then: the write is refused. */
+static void refused_when_back(struct rig_pair *p)
+{
+	struct ibv_wc wc;
+
+	ck_assert(!rig_try_reap(p->end[RIG_A].scq, &wc, 1, 0.1));
+	late_release(late);
+	rig_reap(rig, p->end[RIG_A].scq, &wc, 1, "a write that is refused while it is sent again");
+	ck_assert_msg(wc.status == IBV_WC_REM_ACCESS_ERR, "%s", rig_status_name(wc.status));
+}
+
+/*
+ * A request is refused while it waits to be sent again, as its own memory is gone: its peer says so
+ * once, and is down then. The peer lets it wait for 250 ms; it is sent again after 67 ms.
+ */
+START_TEST(test_refused_meanwhile)
+{
+	struct rig_span here = at_b(0, 900);
+	struct rig_op op = { .verb = RIG_WRITE, .sg = &here, .nsg = 1 };
+	struct rig_pair *p;
+	struct rig_mr *mr;
+
+	RIG_NEEDS_ODP(rig);
+	madvise(b, LEN, MADV_NOHUGEPAGE);
+	rig_fill(b, RIG_PAGE, 5, 0);
+	if (!be_late(0, LATE_NEVER))
+		RIG_SKIP(why);
+	p = rig_pair_loose(rig, IBV_QPT_RC);
+	rig->attr.retry_cnt = 7;
+	rig->attr.timeout = 14;
+	rig_join(p, RIG_A, p->end[RIG_B].qp->qp_num);
+	rig->attr.timeout = 20;
+	rig_join(p, RIG_B, p->end[RIG_A].qp->qp_num);
+	mr = rig_reg(rig, b + 8 * RIG_PAGE, RIG_PAGE, RIG_IOVA_SAME, RIG_RW, true);
+	op.remote = rig_at(mr, 0, 900);
+	ck_assert_int_eq(rig_post(p, &op), 0);
+	wait_until_asked(1);
+	ck_assert_int_eq(madvise(b, RIG_PAGE, MADV_DONTNEED), 0);
+	wait_until_asked(2);
+	rig_dereg(mr);
+	refused_when_back(p);
+	rig_unpair(p);
+	no_worker_waited();
+}
+END_TEST
+
 /* Many requests behind one that waits: all of them are done, in order. */
 START_TEST(test_queue_behind)
 {
@@ -171,6 +217,34 @@ START_TEST(test_unreliable)
 	ck_assert_msg(wc.status == IBV_WC_SUCCESS, "%s", rig_status_name(wc.status));
 	rig_expect(b + (_i == 2 ? RIG_GRH : 0), 900, 1, 0, "what was sent");
 	rig_unpair(p);
+}
+END_TEST
+
+/*
+ * A long message of a UC queue pair, in more packets than may wait, and its second page is late: all of
+ * it arrives, as its sender is held meanwhile.
+ */
+START_TEST(test_unreliable_stream)
+{
+	const uint32_t len = 1024 * 1024;
+	struct rig_pair *p;
+	struct rig_res res;
+
+	RIG_NEEDS_ODP(rig);
+	madvise(b, LEN, MADV_NOHUGEPAGE);
+	rig_fill(b, RIG_PAGE, 2, 0);
+	late = late_pages(b + RIG_PAGE, RIG_PAGE, 0.1, SEED, why, sizeof(why));
+	if (!late)
+		RIG_SKIP(why);
+	p = rig_pair_mtu(rig, IBV_QPT_UC, 256);
+	RIG_OK(rig_write(p, at_a(0, len), at_b(0, len)));
+	/* It comes behind all the rest. */
+	res = rig_write_imm(p, at_a(0, 0), at_b(0, 0), 1);
+	ck_assert_msg(rig_res_ok(res), "%s, receive: %s", rig_status_name(res.status),
+		      rig_status_name(res.peer));
+	rig_expect(b, len, 1, 0, "what was written");
+	rig_unpair(p);
+	no_worker_waited();
 }
 END_TEST
 
@@ -462,8 +536,10 @@ int main(void)
 
 	tcase_add_test(tc, test_every_verb_waits);
 	tcase_add_loop_test(tc, test_in_the_middle, 0, 6);
+	tcase_add_test(tc, test_refused_meanwhile);
 	tcase_add_test(tc, test_queue_behind);
 	tcase_add_loop_test(tc, test_unreliable, 0, 3);
+	tcase_add_test(tc, test_unreliable_stream);
 	tcase_add_test(tc, test_flood);
 	tcase_add_test(tc, test_shared_queue);
 	tcase_add_test(tc, test_shared_queue_flush);

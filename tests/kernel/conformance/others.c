@@ -163,22 +163,33 @@ static void cause_their_cold(struct scene *s, size_t at, size_t len)
 	tell(s, ADVISE_COLD, at, len, "process_madvise(MADV_COLD)");
 }
 
-/* The pages are shared with a child first: the write has to copy them. */
-static void cause_their_write(struct scene *s, size_t at, size_t len)
+/*
+ * The pages are shared with a child first: the write has to copy them. The device has them as they are
+ * shared, as nobody tells it of what it does not have.
+ */
+static void share(struct scene *s, size_t at, size_t len)
 {
 	cause_fork_child_watches(s, at, len);
+	if (!s->loaded)
+		stage_reads(&s->stage, at, (uint32_t)(len < STAGE_WAY ? len : STAGE_WAY),
+			    "while the pages are shared");
+}
+
+static void cause_their_write(struct scene *s, size_t at, size_t len)
+{
+	share(s, at, len);
 	tell(s, WRITE_ZEROS, at, len, "process_vm_writev");
 }
 
 static void cause_their_mem_write(struct scene *s, size_t at, size_t len)
 {
-	cause_fork_child_watches(s, at, len);
+	share(s, at, len);
 	tell(s, WRITE_MEM, at, len, "a write to /proc/PID/mem");
 }
 
 static void cause_poke(struct scene *s, size_t at, size_t len)
 {
-	cause_fork_child_watches(s, at, len);
+	share(s, at, len);
 	tell(s, POKE_ZEROS, at, len, "PTRACE_POKEDATA");
 }
 
