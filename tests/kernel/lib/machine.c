@@ -64,6 +64,19 @@ static bool run(const char *command)
 	return status != -1 && WIFEXITED(status) && !WEXITSTATUS(status);
 }
 
+void rig_print_counters(const struct rig *rig)
+{
+	char command[400];
+
+	fflush(NULL);
+	snprintf(command, sizeof(command),
+		 "for i in 1 2; do "
+		 "{ grep -s . /sys/class/infiniband/%s/ports/%u/hw_counters/* | sed 's,.*/,,; s,:, ,'; "
+		 "cat /sys/kernel/debug/rdma_odp/stats 2>/dev/null; } | "
+		 "grep -v ' 0$' | paste -sd ,; sleep 1; done", rig->attr.device, rig->port);
+	run(command);
+}
+
 /* ------------------------------------------------------------------ swap */
 
 static char swap_device[32];

@@ -198,9 +198,10 @@ bool rig_try_reap(struct ibv_cq *cq, struct ibv_wc *wc, int count, double second
 
 void rig_reap(struct rig *rig, struct ibv_cq *cq, struct ibv_wc *wc, int count, const char *what)
 {
-	if (!rig_try_reap(cq, wc, count, rig->deadline))
-		ck_abort_msg("hang: %s: not all of %d completions in %u s", what, count,
-			     rig->deadline);
+	if (rig_try_reap(cq, wc, count, rig->deadline))
+		return;
+	rig_print_counters(rig);
+	ck_abort_msg("hang: %s: not all of %d completions in %u s", what, count, rig->deadline);
 }
 
 static void describe(char *text, size_t size, const struct rig_pair *pair, const struct rig_op *op,

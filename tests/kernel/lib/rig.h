@@ -376,6 +376,8 @@ bool rig_is_defect(const char *line);
 void rig_dmesg_clean(void);
 
 int rig_write_file(const char *path, const char *text);	/* 0 or errno */
+/* Of the port and of the engine, where they have any: now, and a second later. */
+void rig_print_counters(const struct rig *rig);
 bool rig_read_file(const char *path, char *text, size_t size);
 
 /* ------------------------------------------------------------------ running */
