@@ -128,7 +128,6 @@ struct rxe_odp_qp {
 	u32			parked_psn;
 	u32			ahead_psn;	/* of the last read asked ahead for */
 	u32			sent_psn;	/* behind all that was ever sent */
-	bool			answers_wait;	/* as does the one at the head */
 	bool			no_answer;	/* none was there to be looked at */
 	bool			no_request;	/* nor a request */
 	u32			request_end;	/* where one would have been */
@@ -136,6 +135,8 @@ struct rxe_odp_qp {
 	bool			went_back;	/* to send again what is now next */
 	struct rxe_odp_flush	flush;		/* the last one looked at */
 	struct timer_list	timer;		/* of a parked request */
+	bool			holds;		/* a UC sender, until then: */
+	unsigned long		lets_go;	/* in jiffies */
 	bool			held;		/* recv is from the shared queue */
 	struct {
 		struct rxe_recv_wqe	wqe;

@@ -166,18 +166,12 @@ static void rxe_odp_enable_task(struct rxe_task *task)
  * and clears as many as there will be, not as many as there are.  So the old ones
  * are not there for it, and come back when it fails.
  */
-static int rxe_odp_modify_qp(struct ib_qp *ibqp, struct ib_qp_attr *attr,
-			     int mask, struct ib_udata *udata)
+static int rxe_odp_change_reads(struct ib_qp *ibqp, struct ib_qp_attr *attr,
+				int mask, struct ib_udata *udata)
 {
 	struct rxe_qp *qp = to_rqp(ibqp);
 	struct resp_res *old;
 	int count, ret;
-
-	/* Its numbers begin anew, before there is anything to send. */
-	if (mask & IB_QP_SQ_PSN)
-		to_odp_qp(qp)->sent_psn = attr->sq_psn & BTH_PSN_MASK;
-	if (!(mask & IB_QP_MAX_DEST_RD_ATOMIC))
-		return rxe_stock_modify_qp(ibqp, attr, mask, udata);
 
 	rxe_disable_task(&qp->recv_task);
 	rxe_odp_forget_read(qp);
@@ -192,6 +186,21 @@ static int rxe_odp_modify_qp(struct ib_qp *ibqp, struct ib_qp_attr *attr,
 		qp->attr.max_dest_rd_atomic = count;
 	}
 	rxe_odp_enable_task(&qp->recv_task);
+	return ret;
+}
+
+static int rxe_odp_modify_qp(struct ib_qp *ibqp, struct ib_qp_attr *attr,
+			     int mask, struct ib_udata *udata)
+{
+	int ret;
+
+	if (mask & IB_QP_MAX_DEST_RD_ATOMIC)
+		ret = rxe_odp_change_reads(ibqp, attr, mask, udata);
+	else
+		ret = rxe_stock_modify_qp(ibqp, attr, mask, udata);
+	/* Its numbers begin anew. */
+	if (!ret && (mask & IB_QP_SQ_PSN))
+		to_odp_qp(to_rqp(ibqp))->sent_psn = attr->sq_psn & BTH_PSN_MASK;
 	return ret;
 }
 

@@ -388,23 +388,40 @@ void rxe_odp_orphan_all(struct sk_buff_head *queue)
 }
 
 /*
- * Has @qp one sender, whom nothing but its own packets slows down?  It is held by
- * those that wait, for as long as a peer would be left without a word: without
- * that it sends more than the queue takes while a page is faulted in, and the rest
- * is lost.
+ * Nothing but its own packets slows down who sends to a UC queue pair: without
+ * them it sends more than the queue takes while a page is faulted in, and the rest
+ * is lost.  So they are taken off it a while after the first of them had to wait,
+ * however often what is at the head has changed since, and those that come later
+ * a while after that.
  */
-static bool rxe_odp_is_stream(const struct rxe_qp *qp)
+static void rxe_odp_orphan_late(struct rxe_odp_qp *oqp)
 {
-	return qp_type(qp) == IB_QPT_UC;
+	if (!oqp->holds) {
+		oqp->holds = true;
+		oqp->lets_go = jiffies + RXE_ODP_PATIENCE_MAX;
+	}
+	if (time_before(jiffies, oqp->lets_go)) {
+		mod_timer(&oqp->timer, oqp->lets_go);
+		return;
+	}
+	oqp->holds = false;
+	rxe_odp_orphan_all(&oqp->qp.req_pkts);
 }
 
-/* How long its peer is left without a word, or is held, in jiffies. */
+/* Requests wait: nobody may have to wait for them, or for long. */
+static void rxe_odp_orphan_requests(struct rxe_odp_qp *oqp)
+{
+	if (qp_type(&oqp->qp) == IB_QPT_UC)
+		rxe_odp_orphan_late(oqp);
+	else
+		rxe_odp_orphan_all(&oqp->qp.req_pkts);
+}
+
+/* How long its peer is left without a word, in jiffies. */
 static unsigned long rxe_odp_patience(const struct rxe_qp *qp)
 {
 	unsigned long patience = qp->qp_timeout_jiffies / 2;
 
-	if (rxe_odp_is_stream(qp))
-		return RXE_ODP_PATIENCE_MAX;
 	return min_t(unsigned long, patience ?: RXE_ODP_PATIENCE,
 		     RXE_ODP_PATIENCE_MAX);
 }
@@ -424,7 +441,7 @@ static void rxe_odp_park(struct rxe_odp_qp *oqp, struct rxe_pkt_info *pkt)
 	if (oqp->parked)
 		return;
 	rxe_odp_park_at(oqp, pkt, pkt->psn);
-	if (qp_type(&oqp->qp) == IB_QPT_RC || rxe_odp_is_stream(&oqp->qp))
+	if (qp_type(&oqp->qp) == IB_QPT_RC)
 		mod_timer(&oqp->timer, jiffies + rxe_odp_patience(&oqp->qp));
 }
 
@@ -545,18 +562,15 @@ void rxe_odp_request_is_stuck(struct rxe_odp_qp *oqp)
 	struct rxe_qp *qp = &oqp->qp;
 	struct sk_buff *skb = rxe_odp_peek(&qp->req_pkts);
 	struct resp_res *res = rxe_odp_read_of(qp);
-	bool tells;
 
 	if (!skb)
 		return;
+	rxe_odp_orphan_requests(oqp);
 	/* Who asks for the rest of a read begins there. */
 	if (!oqp->recv_pass.stuck)
 		rxe_odp_park_at(oqp, SKB_TO_PKT(skb), res ? res->cur_psn :
 				SKB_TO_PKT(skb)->psn);
-	tells = rxe_odp_tells_stuck(oqp);
-	if (!rxe_odp_is_stream(qp) || oqp->recv_pass.told)
-		rxe_odp_orphan_all(&qp->req_pkts);
-	if (!tells || qp_type(qp) != IB_QPT_RC)
+	if (!rxe_odp_tells_stuck(oqp) || qp_type(qp) != IB_QPT_RC)
 		return;
 	/* Before it is told, so that it cannot be back yet. */
 	WRITE_ONCE(oqp->nak, false);
@@ -587,8 +601,7 @@ static int rxe_odp_hold(struct rxe_odp_qp *oqp, struct rxe_pkt_info *pkt)
 	if (oqp->recv_pass.stuck)
 		rxe_odp_unpark(oqp);
 	rxe_odp_park(oqp, pkt);
-	if (!rxe_odp_is_stream(qp) || READ_ONCE(oqp->nak))
-		rxe_odp_orphan_all(&qp->req_pkts);
+	rxe_odp_orphan_requests(oqp);
 	return -EAGAIN;
 }
 
@@ -686,7 +699,9 @@ void rxe_odp_resp_queue_pkt(struct rxe_qp *qp, struct sk_buff *skb)
 /* Stands where stock code queues an answer; in softirq. */
 void rxe_odp_comp_queue_pkt(struct rxe_qp *qp, struct sk_buff *skb)
 {
-	if (unlikely(READ_ONCE(to_odp_qp(qp)->answers_wait)) &&
+	struct rxe_odp_wait *wait = &to_odp_qp(qp)->wait[RXE_ODP_COMPLETER];
+
+	if (unlikely(READ_ONCE(wait->pending)) &&
 	    !rxe_odp_has_room(&qp->resp_pkts)) {
 		rxe_odp_drop(qp, skb);
 		return;

@@ -9,6 +9,17 @@
 #include "binding.h"
 #include "rxe_queue.h"
 
+static u32 rxe_odp_sq_head(const struct rxe_queue *q)
+{
+	return queue_get_consumer(q, QUEUE_TYPE_FROM_CLIENT) & q->index_mask;
+}
+
+/* User space writes it, and it may have any value. */
+static u32 rxe_odp_sq_end(const struct rxe_queue *q)
+{
+	return queue_get_producer(q, QUEUE_TYPE_FROM_CLIENT) & q->index_mask;
+}
+
 /*
  * The request that the requester takes next, or NULL.  It is user space's to
  * change: nothing read from it is true for longer than a moment.
@@ -100,9 +111,9 @@ rxe_odp_answered(struct rxe_qp *qp, const struct rxe_pkt_info *pkt, u32 *psn)
 	const struct rxe_send_wqe *wqe;
 	u32 index, end, state, last;
 
-	index = queue_get_consumer(q, QUEUE_TYPE_FROM_CLIENT) & q->index_mask;
-	end = queue_get_producer(q, QUEUE_TYPE_FROM_CLIENT) & q->index_mask;
-	for (; index != end; index = queue_next_index(q, index)) {
+	end = rxe_odp_sq_end(q);
+	for (index = rxe_odp_sq_head(q); index != end;
+	     index = queue_next_index(q, index)) {
 		wqe = queue_addr_from_index(q, index);
 		state = READ_ONCE(wqe->state);
 		if (state == wqe_state_done)
@@ -121,24 +132,48 @@ rxe_odp_answered(struct rxe_qp *qp, const struct rxe_pkt_info *pkt, u32 *psn)
 	return NULL;
 }
 
-/*
- * Does @pkt answer a request that is to be sent again, and is not yet?  Stock code
- * goes back and sends in one go, so its completer never meets such a request, and
- * would drop the answer.  Mostly that comes again; one that says why the request
- * was refused does not, as the peer is down by then: so it waits until the request
- * is sent, which nothing in the queue of answers holds up.
- */
-static bool rxe_odp_answers_too_early(struct rxe_qp *qp,
-				      const struct rxe_pkt_info *pkt)
+/* Does the peer say that it does not do what was asked for, and is down by that? */
+static bool rxe_odp_refuses(struct rxe_pkt_info *pkt)
 {
-	return psn_compare(pkt->psn, qp->req.psn) >= 0 &&
-	       psn_compare(pkt->psn, to_odp_qp(qp)->sent_psn) < 0;
+	u8 syndrome;
+
+	if (!(pkt->mask & RXE_AETH_MASK))
+		return false;
+	syndrome = aeth_syn(pkt);
+	return (syndrome & AETH_TYPE_MASK) == AETH_NAK &&
+	       syndrome != AETH_NAK_PSN_SEQ_ERROR;
 }
 
 /*
- * Must the completer wait for where the answer at the head of its queue goes, or
- * for what it answers?
+ * A refusal may meet requests that are to be sent again and are not yet: stock code
+ * goes back and sends in one go, so for its completer they have never been sent, and
+ * it would drop the answer.  Any other comes again when they are sent; this one does
+ * not, and they would be sent for ever.  They are what they were before going back:
+ * under way.
  */
+static void rxe_odp_meet_refusal(struct rxe_qp *qp, struct rxe_pkt_info *pkt)
+{
+	u32 sent = to_odp_qp(qp)->sent_psn;
+	struct rxe_queue *q = qp->sq.queue;
+	struct rxe_send_wqe *wqe;
+	u32 index, end;
+
+	if (psn_compare(qp->req.psn, sent) >= 0 ||
+	    psn_compare(pkt->psn, sent) >= 0 || !rxe_odp_refuses(pkt))
+		return;
+	end = rxe_odp_sq_end(q);
+	for (index = rxe_odp_sq_head(q); index != end;
+	     index = queue_next_index(q, index)) {
+		wqe = queue_addr_from_index(q, index);
+		if (READ_ONCE(wqe->state) == wqe_state_posted)
+			WRITE_ONCE(wqe->state, wqe_state_pending);
+		if (READ_ONCE(wqe->state) != wqe_state_done &&
+		    psn_compare(pkt->psn, READ_ONCE(wqe->last_psn)) <= 0)
+			return;
+	}
+}
+
+/* Must the completer wait for where the answer at the head of its queue goes? */
 static bool rxe_odp_answer_waits(struct rxe_qp *qp)
 {
 	struct sk_buff *skb = rxe_odp_peek(&qp->resp_pkts);
@@ -151,8 +186,7 @@ static bool rxe_odp_answer_waits(struct rxe_qp *qp)
 	if (!skb || !qp->sq.queue)
 		return false;
 	pkt = SKB_TO_PKT(skb);
-	if (rxe_odp_answers_too_early(qp, pkt))
-		return true;
+	rxe_odp_meet_refusal(qp, pkt);
 	if (pkt->mask & RXE_ATMACK_MASK)
 		len = sizeof(u64);
 	else if (pkt->mask & RXE_PAYLOAD_MASK)
@@ -184,8 +218,6 @@ static int rxe_odp_complete(struct rxe_qp *qp, bool look)
 	bool waits = look && rxe_odp_answer_waits(qp);
 	int ret = -EAGAIN;
 
-	if (oqp->answers_wait != waits)
-		WRITE_ONCE(oqp->answers_wait, waits);
 	/* What is done does not wait with an answer that is for another. */
 	if (waits)
 		oqp->no_answer = true;
@@ -201,6 +233,61 @@ static int rxe_odp_complete(struct rxe_qp *qp, bool look)
 	return -EAGAIN;
 }
 
+/*
+ * Requests have gone back.  They give back what they have of the reads and atomics
+ * that may be under way, and take it again when they are sent: one with a fence
+ * waits until nobody has any, and would wait for those behind it.
+ */
+static void rxe_odp_give_back(struct rxe_qp *qp)
+{
+	struct rxe_queue *q = qp->sq.queue;
+	struct rxe_send_wqe *wqe;
+	u32 index, end;
+
+	end = rxe_odp_sq_end(q);
+	for (index = rxe_odp_sq_head(q); index != end;
+	     index = queue_next_index(q, index)) {
+		wqe = queue_addr_from_index(q, index);
+		if (READ_ONCE(wqe->state) != wqe_state_posted ||
+		    !READ_ONCE(wqe->has_rd_atomic))
+			continue;
+		WRITE_ONCE(wqe->has_rd_atomic, 0);
+		/* User space may have written it there. */
+		if (atomic_read(&qp->req.rd_atomic) < qp->attr.max_rd_atomic)
+			atomic_inc(&qp->req.rd_atomic);
+	}
+}
+
+/*
+ * Stock code stops when many of its packets are under way, and then says that it
+ * wants to be told when they are few.  They may have become few in between, and
+ * nobody is told of the last one.
+ */
+static bool rxe_odp_stopped_late(const struct rxe_qp *qp)
+{
+	if (!qp->need_req_skb)
+		return false;
+	/* Pairs with atomic_dec_return() where a packet is freed. */
+	smp_mb();
+	return atomic_read(&qp->skb_out) < RXE_INFLIGHT_SKBS_PER_QP_LOW;
+}
+
+static int rxe_odp_requester(struct rxe_odp_qp *oqp)
+{
+	struct rxe_qp *qp = &oqp->qp;
+	bool stopped = qp->need_req_skb;
+	int ret;
+
+	oqp->went_back = false;
+	ret = rxe_requester(qp);
+	oqp->no_request = false;
+	if (oqp->went_back) {
+		rxe_odp_give_back(qp);
+		return 0;
+	}
+	return !stopped && rxe_odp_stopped_late(qp) ? 0 : ret;
+}
+
 static int rxe_odp_send(struct rxe_odp_qp *oqp)
 {
 	struct rxe_qp *qp = &oqp->qp;
@@ -211,13 +298,9 @@ static int rxe_odp_send(struct rxe_odp_qp *oqp)
 	if (up)
 		oqp->send_pass = (struct rxe_odp_pass) {};
 	oqp->looks = look;
-	oqp->went_back = false;
 	if (psn_compare(qp->req.psn, oqp->sent_psn) > 0)
 		oqp->sent_psn = qp->req.psn;
-	req = look && rxe_odp_send_waits(qp) ? -EAGAIN : rxe_requester(qp);
-	oqp->no_request = false;
-	if (oqp->went_back)
-		req = 0;
+	req = look && rxe_odp_send_waits(qp) ? -EAGAIN : rxe_odp_requester(oqp);
 	comp = rxe_odp_complete(qp, look);
 	/* Again, as long as one of the two has something to do. */
 	return req && comp ? -EAGAIN : 0;

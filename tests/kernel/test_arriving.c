@@ -117,17 +117,6 @@ START_TEST(test_in_the_middle)
 }
 END_TEST
 
-/* The answer to a request that is sent again, as its own page is back by then: the write is refused. */
-static void refused_when_back(struct rig_pair *p)
-{
-	struct ibv_wc wc;
-
-	ck_assert(!rig_try_reap(p->end[RIG_A].scq, &wc, 1, 0.1));
-	late_release(late);
-	rig_reap(rig, p->end[RIG_A].scq, &wc, 1, "a write that is refused while it is sent again");
-	ck_assert_msg(wc.status == IBV_WC_REM_ACCESS_ERR, "%s", rig_status_name(wc.status));
-}
-
 /*
  * A request is refused while it waits to be sent again, as its own memory is gone: its peer says so
  * once, and is down then. The peer lets it wait for 250 ms; it is sent again after 67 ms.
@@ -138,6 +127,7 @@ START_TEST(test_refused_meanwhile)
 	struct rig_op op = { .verb = RIG_WRITE, .sg = &here, .nsg = 1 };
 	struct rig_pair *p;
 	struct rig_mr *mr;
+	struct ibv_wc wc;
 
 	RIG_NEEDS_ODP(rig);
 	madvise(b, LEN, MADV_NOHUGEPAGE);
@@ -157,8 +147,38 @@ START_TEST(test_refused_meanwhile)
 	ck_assert_int_eq(madvise(b, RIG_PAGE, MADV_DONTNEED), 0);
 	wait_until_asked(2);
 	rig_dereg(mr);
-	refused_when_back(p);
+	rig_reap(rig, p->end[RIG_A].scq, &wc, 1, "a write that is refused before it is sent again");
+	ck_assert_msg(wc.status == IBV_WC_REM_ACCESS_ERR, "%s", rig_status_name(wc.status));
 	rig_unpair(p);
+	no_worker_waited();
+}
+END_TEST
+
+/* A write with a fence waits for a late page, and is sent again; so is the read behind it. */
+START_TEST(test_fenced)
+{
+	struct rig_span here[2] = { at_a(0, 900), at_a(1, 900) };
+	struct rig_op op[2] = {
+		{ .verb = RIG_WRITE, .sg = &here[0], .nsg = 1, .flags = RIG_FENCE,
+		  .remote = at_b(1, 900) },
+		{ .verb = RIG_READ, .sg = &here[1], .nsg = 1, .remote = at_b(0, 900) },
+	};
+	struct ibv_wc wc[2];
+	int i;
+
+	RIG_NEEDS_ODP(rig);
+	madvise(b, LEN, MADV_NOHUGEPAGE);
+	rig_fill(b, RIG_PAGE, 5, 0);
+	if (!be_late(1, 0.6))
+		RIG_SKIP(why);
+	for (i = 0; i < 2; i++)
+		ck_assert_int_eq(rig_post(pair, &op[i]), 0);
+	rig_reap(rig, pair->end[RIG_A].scq, wc, 2, "a write with a fence and a read");
+	for (i = 0; i < 2; i++)
+		ck_assert_msg(wc[i].status == IBV_WC_SUCCESS, "%d: %s", i,
+			      rig_status_name(wc[i].status));
+	rig_expect(b + RIG_PAGE, 900, 1, 0, "what was written");
+	rig_expect(a + RIG_PAGE, 900, 5, 0, "what was read");
 	no_worker_waited();
 }
 END_TEST
@@ -537,6 +557,7 @@ int main(void)
 	tcase_add_test(tc, test_every_verb_waits);
 	tcase_add_loop_test(tc, test_in_the_middle, 0, 6);
 	tcase_add_test(tc, test_refused_meanwhile);
+	tcase_add_test(tc, test_fenced);
 	tcase_add_test(tc, test_queue_behind);
 	tcase_add_loop_test(tc, test_unreliable, 0, 3);
 	tcase_add_test(tc, test_unreliable_stream);
