@@ -127,7 +127,8 @@ struct rxe_odp_qp {
 	bool			nak;		/* it has for long enough */
 	u32			parked_psn;
 	u32			ahead_psn;	/* of the last read asked ahead for */
-	u32			sent_psn;	/* behind all that was ever sent */
+	bool			resends;	/* what was sent, up to there: */
+	u32			resend_end;	/* PSN */
 	bool			no_answer;	/* none was there to be looked at */
 	bool			no_request;	/* nor a request */
 	u32			request_end;	/* where one would have been */

@@ -635,6 +635,7 @@ static int rxe_odp_receive(struct rxe_odp_qp *oqp)
 		 */
 		if (!skb) {
 			rxe_odp_unpark(oqp);
+			oqp->holds = false;
 			return -EAGAIN;
 		}
 	}
@@ -699,9 +700,10 @@ void rxe_odp_resp_queue_pkt(struct rxe_qp *qp, struct sk_buff *skb)
 /* Stands where stock code queues an answer; in softirq. */
 void rxe_odp_comp_queue_pkt(struct rxe_qp *qp, struct sk_buff *skb)
 {
-	struct rxe_odp_wait *wait = &to_odp_qp(qp)->wait[RXE_ODP_COMPLETER];
+	struct rxe_odp_qp *oqp = to_odp_qp(qp);
+	struct rxe_odp_wait *wait = &oqp->wait[RXE_ODP_COMPLETER];
 
-	if (unlikely(READ_ONCE(wait->pending)) &&
+	if (unlikely(READ_ONCE(wait->pending) || READ_ONCE(oqp->resends)) &&
 	    !rxe_odp_has_room(&qp->resp_pkts)) {
 		rxe_odp_drop(qp, skb);
 		return;

@@ -35,6 +35,8 @@ static const struct rxe_send_wqe *rxe_odp_next_wqe(struct rxe_qp *qp)
 	if (qp->req.wqe_index == queue_get_producer(q, QUEUE_TYPE_FROM_CLIENT)) {
 		oqp->request_end = qp->req.wqe_index;
 		oqp->no_request = true;
+		if (oqp->resends)
+			WRITE_ONCE(oqp->resends, false);
 		return NULL;
 	}
 	return queue_addr_from_index(q, qp->req.wqe_index);
@@ -132,48 +134,32 @@ rxe_odp_answered(struct rxe_qp *qp, const struct rxe_pkt_info *pkt, u32 *psn)
 	return NULL;
 }
 
-/* Does the peer say that it does not do what was asked for, and is down by that? */
-static bool rxe_odp_refuses(struct rxe_pkt_info *pkt)
+/*
+ * Does @pkt come while requests are to be sent again, and would stock code drop it
+ * for that?  Stock code goes back and sends in one go, so for its completer these
+ * have never been sent.  An answer may come a second time when they are, or not:
+ * a peer that refuses one of them is down by then, and one that had all it wanted
+ * may be gone.  So it waits until they are sent, for which no answer is needed.
+ */
+static bool rxe_odp_answers_too_early(struct rxe_qp *qp,
+				      const struct rxe_pkt_info *pkt)
 {
-	u8 syndrome;
+	struct rxe_odp_qp *oqp = to_odp_qp(qp);
+	u32 psn = qp->comp.psn;
 
-	if (!(pkt->mask & RXE_AETH_MASK))
+	if (likely(!oqp->resends))
 		return false;
-	syndrome = aeth_syn(pkt);
-	return (syndrome & AETH_TYPE_MASK) == AETH_NAK &&
-	       syndrome != AETH_NAK_PSN_SEQ_ERROR;
+	if (psn_compare(qp->req.psn, oqp->resend_end) >= 0) {
+		WRITE_ONCE(oqp->resends, false);
+		return false;
+	}
+	return !rxe_odp_answered(qp, pkt, &psn);
 }
 
 /*
- * A refusal may meet requests that are to be sent again and are not yet: stock code
- * goes back and sends in one go, so for its completer they have never been sent, and
- * it would drop the answer.  Any other comes again when they are sent; this one does
- * not, and they would be sent for ever.  They are what they were before going back:
- * under way.
+ * Must the completer wait for where the answer at the head of its queue goes, or
+ * for what it answers?
  */
-static void rxe_odp_meet_refusal(struct rxe_qp *qp, struct rxe_pkt_info *pkt)
-{
-	u32 sent = to_odp_qp(qp)->sent_psn;
-	struct rxe_queue *q = qp->sq.queue;
-	struct rxe_send_wqe *wqe;
-	u32 index, end;
-
-	if (psn_compare(qp->req.psn, sent) >= 0 ||
-	    psn_compare(pkt->psn, sent) >= 0 || !rxe_odp_refuses(pkt))
-		return;
-	end = rxe_odp_sq_end(q);
-	for (index = rxe_odp_sq_head(q); index != end;
-	     index = queue_next_index(q, index)) {
-		wqe = queue_addr_from_index(q, index);
-		if (READ_ONCE(wqe->state) == wqe_state_posted)
-			WRITE_ONCE(wqe->state, wqe_state_pending);
-		if (READ_ONCE(wqe->state) != wqe_state_done &&
-		    psn_compare(pkt->psn, READ_ONCE(wqe->last_psn)) <= 0)
-			return;
-	}
-}
-
-/* Must the completer wait for where the answer at the head of its queue goes? */
 static bool rxe_odp_answer_waits(struct rxe_qp *qp)
 {
 	struct sk_buff *skb = rxe_odp_peek(&qp->resp_pkts);
@@ -186,7 +172,8 @@ static bool rxe_odp_answer_waits(struct rxe_qp *qp)
 	if (!skb || !qp->sq.queue)
 		return false;
 	pkt = SKB_TO_PKT(skb);
-	rxe_odp_meet_refusal(qp, pkt);
+	if (rxe_odp_answers_too_early(qp, pkt))
+		return true;
 	if (pkt->mask & RXE_ATMACK_MASK)
 		len = sizeof(u64);
 	else if (pkt->mask & RXE_PAYLOAD_MASK)
@@ -233,6 +220,16 @@ static int rxe_odp_complete(struct rxe_qp *qp, bool look)
 	return -EAGAIN;
 }
 
+/* Requests up to @end have been sent, and will be again. */
+static void rxe_odp_gone_back(struct rxe_odp_qp *oqp, u32 end)
+{
+	if (psn_compare(end, oqp->qp.req.psn) <= 0 ||
+	    (oqp->resends && psn_compare(end, oqp->resend_end) <= 0))
+		return;
+	oqp->resend_end = end;
+	WRITE_ONCE(oqp->resends, true);
+}
+
 /*
  * Requests have gone back.  They give back what they have of the reads and atomics
  * that may be under way, and take it again when they are sent: one with a fence
@@ -276,16 +273,29 @@ static int rxe_odp_requester(struct rxe_odp_qp *oqp)
 {
 	struct rxe_qp *qp = &oqp->qp;
 	bool stopped = qp->need_req_skb;
+	u32 end = qp->req.psn;
 	int ret;
 
 	oqp->went_back = false;
 	ret = rxe_requester(qp);
 	oqp->no_request = false;
 	if (oqp->went_back) {
+		rxe_odp_gone_back(oqp, end);
 		rxe_odp_give_back(qp);
 		return 0;
 	}
 	return !stopped && rxe_odp_stopped_late(qp) ? 0 : ret;
+}
+
+/*
+ * A queue pair that is being destroyed waits for its packets.  A UC one is held by
+ * those that wait at its peer (respond.c), and would send as many again when they
+ * let go of it.
+ */
+static bool rxe_odp_sends_no_more(const struct rxe_odp_qp *oqp)
+{
+	return unlikely(READ_ONCE(oqp->dying)) &&
+	       qp_type(&oqp->qp) == IB_QPT_UC;
 }
 
 static int rxe_odp_send(struct rxe_odp_qp *oqp)
@@ -298,9 +308,10 @@ static int rxe_odp_send(struct rxe_odp_qp *oqp)
 	if (up)
 		oqp->send_pass = (struct rxe_odp_pass) {};
 	oqp->looks = look;
-	if (psn_compare(qp->req.psn, oqp->sent_psn) > 0)
-		oqp->sent_psn = qp->req.psn;
-	req = look && rxe_odp_send_waits(qp) ? -EAGAIN : rxe_odp_requester(oqp);
+	if (look && (rxe_odp_sends_no_more(oqp) || rxe_odp_send_waits(qp)))
+		req = -EAGAIN;
+	else
+		req = rxe_odp_requester(oqp);
 	comp = rxe_odp_complete(qp, look);
 	/* Again, as long as one of the two has something to do. */
 	return req && comp ? -EAGAIN : 0;

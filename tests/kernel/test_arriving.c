@@ -117,39 +117,68 @@ START_TEST(test_in_the_middle)
 }
 END_TEST
 
-/*
- * A request is refused while it waits to be sent again, as its own memory is gone: its peer says so
- * once, and is down then. The peer lets it wait for 250 ms; it is sent again after 67 ms.
- */
-START_TEST(test_refused_meanwhile)
+/* Its A side sends again after 67 ms, its B side lets a request wait for 250 ms. */
+static struct rig_pair *impatient(void)
 {
-	struct rig_span here = at_b(0, 900);
-	struct rig_op op = { .verb = RIG_WRITE, .sg = &here, .nsg = 1 };
-	struct rig_pair *p;
-	struct rig_mr *mr;
-	struct ibv_wc wc;
+	struct rig_pair *p = rig_pair_loose(rig, IBV_QPT_RC);
 
-	RIG_NEEDS_ODP(rig);
-	madvise(b, LEN, MADV_NOHUGEPAGE);
-	rig_fill(b, RIG_PAGE, 5, 0);
-	if (!be_late(0, LATE_NEVER))
-		RIG_SKIP(why);
-	p = rig_pair_loose(rig, IBV_QPT_RC);
 	rig->attr.retry_cnt = 7;
 	rig->attr.timeout = 14;
 	rig_join(p, RIG_A, p->end[RIG_B].qp->qp_num);
 	rig->attr.timeout = 20;
 	rig_join(p, RIG_B, p->end[RIG_A].qp->qp_num);
+	return p;
+}
+
+/*
+ * A request waits to be sent again, as its own memory is gone, and meanwhile its peer answers all that
+ * was sent: once, as the last of it is refused. _i 0: that is the one that waits, whose target is taken
+ * away; 1: a read and a write with a bad key are behind it, and its target comes.
+ */
+START_TEST(test_answered_meanwhile)
+{
+	const enum ibv_wc_status want[] = { IBV_WC_SUCCESS, IBV_WC_SUCCESS, IBV_WC_REM_ACCESS_ERR };
+	struct rig_span here = at_b(0, 900), warm = at_a(0, 900);
+	struct rig_op op[] = {
+		{ .verb = RIG_WRITE, .sg = &here, .nsg = 1 },
+		{ .verb = RIG_READ, .sg = &warm, .nsg = 1, .remote = at_a(1, 900) },
+		{ .verb = RIG_WRITE, .sg = &warm, .nsg = 1, .remote = at_a(2, 900) },
+	};
+	int i, count = _i ? 3 : 1;
+	struct late *target;
+	struct rig_pair *p;
+	struct rig_mr *mr;
+	struct ibv_wc wc[3];
+
+	RIG_NEEDS_ODP(rig);
+	madvise(b, LEN, MADV_NOHUGEPAGE);
+	rig_fill(b, RIG_PAGE, 5, 0);
+	target = late_pages(b + 8 * RIG_PAGE, RIG_PAGE, _i ? 0.15 : LATE_NEVER, SEED, why, sizeof(why));
+	if (!target)
+		RIG_SKIP(why);
+	late = late_pages(b, RIG_PAGE, LATE_NEVER, SEED, why, sizeof(why));
+	ck_assert_msg(late, "%s", why);
+	p = impatient();
 	mr = rig_reg(rig, b + 8 * RIG_PAGE, RIG_PAGE, RIG_IOVA_SAME, RIG_RW, true);
-	op.remote = rig_at(mr, 0, 900);
-	ck_assert_int_eq(rig_post(p, &op), 0);
-	wait_until_asked(1);
+	op[0].remote = rig_at(mr, 0, 900);
+	op[2].remote.rkey ^= 0x10;
+	for (i = 0; i < count; i++)
+		ck_assert_int_eq(rig_post(p, &op[i]), 0);
+	wait_until_late(target, 1);
 	ck_assert_int_eq(madvise(b, RIG_PAGE, MADV_DONTNEED), 0);
-	wait_until_asked(2);
-	rig_dereg(mr);
-	rig_reap(rig, p->end[RIG_A].scq, &wc, 1, "a write that is refused before it is sent again");
-	ck_assert_msg(wc.status == IBV_WC_REM_ACCESS_ERR, "%s", rig_status_name(wc.status));
+	wait_until_asked(1);
+	if (!_i)
+		rig_dereg(mr);
+	rig_sleep(0.3);
+	late_release(late);
+	rig_reap(rig, p->end[RIG_A].scq, wc, count, "what was answered before it was sent again");
+	for (i = 0; i < count; i++)
+		ck_assert_msg(wc[i].status == want[i + 3 - count], "%d: %s", i,
+			      rig_status_name(wc[i].status));
 	rig_unpair(p);
+	if (_i)
+		rig_dereg(mr);
+	late_end(target);
 	no_worker_waited();
 }
 END_TEST
@@ -556,7 +585,7 @@ int main(void)
 
 	tcase_add_test(tc, test_every_verb_waits);
 	tcase_add_loop_test(tc, test_in_the_middle, 0, 6);
-	tcase_add_test(tc, test_refused_meanwhile);
+	tcase_add_loop_test(tc, test_answered_meanwhile, 0, 2);
 	tcase_add_test(tc, test_fenced);
 	tcase_add_test(tc, test_queue_behind);
 	tcase_add_loop_test(tc, test_unreliable, 0, 3);

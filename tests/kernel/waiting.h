@@ -111,15 +111,19 @@ static inline void no_worker_waited(void)
 		      (intmax_t)workers_waited());
 }
 
-static inline void wait_until_asked(unsigned int pages)
+static inline void wait_until_late(struct late *l, unsigned int pages)
 {
 	double end = rig_now() + 20;
 
-	while (late_waiting(late) < pages) {
-		ck_assert_msg(rig_now() < end, "%u of %u pages were asked for", late_waiting(late),
-			      pages);
+	while (late_waiting(l) < pages) {
+		ck_assert_msg(rig_now() < end, "%u of %u pages were asked for", late_waiting(l), pages);
 		rig_sleep(0.01);
 	}
+}
+
+static inline void wait_until_asked(unsigned int pages)
+{
+	wait_until_late(late, pages);
 }
 
 static inline int64_t port_counter(const char *name)
