@@ -6,4 +6,4 @@
 # report: a worker itself waited for memory
 s/#include "binding.h"/#include <linux\/delay.h>\n&/
 s/\t\toqp->no_request = true;\n//
-s/(\treq = )(look && rxe_odp_send_waits\(qp\))( \? -EAGAIN : rxe_requester\(qp\);\n)/\tif (\2)\n\t\treq = -EAGAIN;\n\telse\n\t\tusleep_range(1000, 2000), req = rxe_requester(qp);\n/
+s/\tret = rxe_requester\(qp\);\n/\tusleep_range(1000, 2000);\n&/
