@@ -129,6 +129,7 @@ struct rxe_odp_qp {
 	u32			ahead_psn;	/* of the last read asked ahead for */
 	bool			resends;	/* what was sent, up to there: */
 	u32			resend_end;	/* PSN */
+	bool			early;		/* the answer at the head is */
 	bool			no_answer;	/* none was there to be looked at */
 	bool			no_request;	/* nor a request */
 	u32			request_end;	/* where one would have been */

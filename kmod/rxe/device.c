@@ -200,7 +200,7 @@ static int rxe_odp_modify_qp(struct ib_qp *ibqp, struct ib_qp_attr *attr,
 		ret = rxe_stock_modify_qp(ibqp, attr, mask, udata);
 	/* Its numbers begin anew. */
 	if (!ret && (mask & IB_QP_SQ_PSN))
-		WRITE_ONCE(to_odp_qp(to_rqp(ibqp))->resends, false);
+		to_odp_qp(to_rqp(ibqp))->resends = false;
 	return ret;
 }
 

@@ -703,7 +703,7 @@ void rxe_odp_comp_queue_pkt(struct rxe_qp *qp, struct sk_buff *skb)
 	struct rxe_odp_qp *oqp = to_odp_qp(qp);
 	struct rxe_odp_wait *wait = &oqp->wait[RXE_ODP_COMPLETER];
 
-	if (unlikely(READ_ONCE(wait->pending) || READ_ONCE(oqp->resends)) &&
+	if (unlikely(READ_ONCE(wait->pending) || READ_ONCE(oqp->early)) &&
 	    !rxe_odp_has_room(&qp->resp_pkts)) {
 		rxe_odp_drop(qp, skb);
 		return;

@@ -35,8 +35,7 @@ static const struct rxe_send_wqe *rxe_odp_next_wqe(struct rxe_qp *qp)
 	if (qp->req.wqe_index == queue_get_producer(q, QUEUE_TYPE_FROM_CLIENT)) {
 		oqp->request_end = qp->req.wqe_index;
 		oqp->no_request = true;
-		if (oqp->resends)
-			WRITE_ONCE(oqp->resends, false);
+		oqp->resends = false;
 		return NULL;
 	}
 	return queue_addr_from_index(q, qp->req.wqe_index);
@@ -149,11 +148,9 @@ static bool rxe_odp_answers_too_early(struct rxe_qp *qp,
 
 	if (likely(!oqp->resends))
 		return false;
-	if (psn_compare(qp->req.psn, oqp->resend_end) >= 0) {
-		WRITE_ONCE(oqp->resends, false);
-		return false;
-	}
-	return !rxe_odp_answered(qp, pkt, &psn);
+	if (psn_compare(qp->req.psn, oqp->resend_end) >= 0)
+		oqp->resends = false;
+	return oqp->resends && !rxe_odp_answered(qp, pkt, &psn);
 }
 
 /*
@@ -163,16 +160,18 @@ static bool rxe_odp_answers_too_early(struct rxe_qp *qp,
 static bool rxe_odp_answer_waits(struct rxe_qp *qp)
 {
 	struct sk_buff *skb = rxe_odp_peek(&qp->resp_pkts);
+	struct rxe_odp_qp *oqp = to_odp_qp(qp);
 	const struct rxe_send_wqe *wqe;
 	struct rxe_odp_place at;
 	struct rxe_pkt_info *pkt;
 	u32 len, psn = qp->comp.psn;
 
-	to_odp_qp(qp)->no_answer = !skb;
+	oqp->no_answer = !skb;
 	if (!skb || !qp->sq.queue)
 		return false;
 	pkt = SKB_TO_PKT(skb);
-	if (rxe_odp_answers_too_early(qp, pkt))
+	WRITE_ONCE(oqp->early, rxe_odp_answers_too_early(qp, pkt));
+	if (oqp->early)
 		return true;
 	if (pkt->mask & RXE_ATMACK_MASK)
 		len = sizeof(u64);
@@ -227,7 +226,7 @@ static void rxe_odp_gone_back(struct rxe_odp_qp *oqp, u32 end)
 	    (oqp->resends && psn_compare(end, oqp->resend_end) <= 0))
 		return;
 	oqp->resend_end = end;
-	WRITE_ONCE(oqp->resends, true);
+	oqp->resends = true;
 }
 
 /*

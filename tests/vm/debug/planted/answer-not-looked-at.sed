@@ -5,5 +5,5 @@
 # run: test_waiting
 # report: a worker itself waited for memory
 s/#include "binding.h"/#include <linux\/delay.h>\n&/
-s/\tto_odp_qp\(qp\)->no_answer = !skb;\n//
+s/\toqp->no_answer = !skb;\n//
 s/(\tif \(!waits \|\| rxe_odp_head_is_done\(qp\)\)\n)/\tif (!waits)\n\t\tusleep_range(1000, 2000);\n\1/
