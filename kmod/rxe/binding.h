@@ -14,6 +14,7 @@
 
 #include "rxe.h"
 #include "rxe_loc.h"
+#include "rxe_queue.h"
 #include "rdma_odp.h"
 #include "odp_compat.h"
 
@@ -200,6 +201,18 @@ rxe_odp_place_of(const struct rxe_dma_info *dma)
 		.cur_sge = READ_ONCE(dma->cur_sge),
 		.sge_offset = READ_ONCE(dma->sge_offset),
 	};
+}
+
+/* The requests in a send queue. */
+static inline u32 rxe_odp_sq_head(const struct rxe_queue *q)
+{
+	return queue_get_consumer(q, QUEUE_TYPE_FROM_CLIENT) & q->index_mask;
+}
+
+/* User space writes it, and it may have any value. */
+static inline u32 rxe_odp_sq_end(const struct rxe_queue *q)
+{
+	return queue_get_producer(q, QUEUE_TYPE_FROM_CLIENT) & q->index_mask;
 }
 
 /* stock_mr.c: stock functions whose names are ours now */

@@ -41,10 +41,9 @@ static unsigned int rxe_odp_find_failed(struct rxe_qp *qp)
 	unsigned int n = 1;
 	u32 index, end;
 
-	/* The producer's index is user space's and may have any value. */
-	index = queue_get_consumer(q, q->type) & q->index_mask;
-	end = queue_get_producer(q, q->type) & q->index_mask;
-	for (; index != end; index = queue_next_index(q, index), n++)
+	end = rxe_odp_sq_end(q);
+	for (index = rxe_odp_sq_head(q); index != end;
+	     index = queue_next_index(q, index), n++)
 		if (rxe_odp_failed(qp, queue_addr_from_index(q, index)))
 			return n;
 	return 0;

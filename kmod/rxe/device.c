@@ -198,7 +198,10 @@ static int rxe_odp_modify_qp(struct ib_qp *ibqp, struct ib_qp_attr *attr,
 		ret = rxe_odp_change_reads(ibqp, attr, mask, udata);
 	else
 		ret = rxe_stock_modify_qp(ibqp, attr, mask, udata);
-	/* Its numbers begin anew. */
+	/*
+	 * Its numbers begin anew.  The task may run by now, whose this is, but
+	 * has sent nothing yet that it could have gone back to.
+	 */
 	if (!ret && (mask & IB_QP_SQ_PSN))
 		to_odp_qp(to_rqp(ibqp))->resends = false;
 	return ret;

@@ -9,17 +9,6 @@
 #include "binding.h"
 #include "rxe_queue.h"
 
-static u32 rxe_odp_sq_head(const struct rxe_queue *q)
-{
-	return queue_get_consumer(q, QUEUE_TYPE_FROM_CLIENT) & q->index_mask;
-}
-
-/* User space writes it, and it may have any value. */
-static u32 rxe_odp_sq_end(const struct rxe_queue *q)
-{
-	return queue_get_producer(q, QUEUE_TYPE_FROM_CLIENT) & q->index_mask;
-}
-
 /*
  * The request that the requester takes next, or NULL.  It is user space's to
  * change: nothing read from it is true for longer than a moment.
