@@ -114,6 +114,12 @@ int odp_region_fetch_add64(struct odp_region *region, u64 va, u64 add,
 			   u64 *orig);
 int odp_region_store64(struct odp_region *region, u64 va, u64 value);
 int odp_region_flush_persistent(struct odp_region *region, u64 va, u64 len);
+int odp_region_try_copy(struct odp_region *region, u64 va, void *buf,
+			size_t len, bool write, u64 *done);
+int odp_region_try_atomic64(struct odp_region *region, u64 va, bool cmp,
+			    u64 compare, u64 arg, u64 *orig);
+int odp_region_try_store64(struct odp_region *region, u64 va, u64 value);
+int odp_region_try_flush(struct odp_region *region, u64 va, u64 len, u64 *done);
 int odp_region_prefetch(struct odp_region *region, u64 va, u64 len,
 			unsigned int flags);
 u64 odp_generation(void);

@@ -53,6 +53,7 @@ struct odp_op {
 	u64			arg;		/* swap, add or value */
 	u64			orig;		/* in: compare, out: old value */
 	spinlock_t		*lock;
+	u64			*done;		/* do not wait; bytes that were there */
 };
 
 static bool odp_page_lies_in(struct page *page, unsigned long desc)
@@ -207,6 +208,7 @@ static int odp_access(struct odp_region *region, struct odp_op *op, u64 va,
 		      u64 len, bool write)
 {
 	unsigned int bytes;
+	u64 start = va;
 	int ret;
 
 	ret = odp_check(region, va, len, write);
@@ -218,6 +220,10 @@ static int odp_access(struct odp_region *region, struct odp_op *op, u64 va,
 			return -ESHUTDOWN;
 		bytes = min_t(u64, len, PAGE_SIZE - offset_in_page(va));
 		ret = odp_try_op(region, op, va, bytes, write);
+		if (ret == -EAGAIN && op->done) {
+			*op->done = va - start;
+			return -EAGAIN;
+		}
 		if (ret == -EAGAIN) {
 			/* The page may be gone again when we look: so loop. */
 			ret = odp_fault(region, va, min_t(u64, len, SZ_2M),
@@ -381,6 +387,65 @@ int odp_region_flush_persistent(struct odp_region *region, u64 va, u64 len)
 	return odp_access(region, &op, va, len, false);
 }
 EXPORT_SYMBOL_GPL(odp_region_flush_persistent);
+
+/*
+ * The same without waiting: -EAGAIN where a page is not there, with the bytes
+ * before it done.
+ */
+int odp_region_try_copy(struct odp_region *region, u64 va, void *buf,
+			size_t len, bool write, u64 *done)
+{
+	struct odp_op op = {
+		.type = write ? ODP_OP_WRITE : ODP_OP_READ,
+		.buf = buf,
+		.done = done,
+	};
+
+	return odp_access(region, &op, va, len, write);
+}
+EXPORT_SYMBOL_GPL(odp_region_try_copy);
+
+/* @cmp: compare with *@orig, else add. */
+int odp_region_try_atomic64(struct odp_region *region, u64 va, bool cmp,
+			    u64 compare, u64 arg, u64 *orig)
+{
+	u64 done;
+	struct odp_op op = {
+		.type = cmp ? ODP_OP_CMPXCHG : ODP_OP_FETCH_ADD,
+		.arg = arg,
+		.orig = compare,
+		.lock = region->atomic_lock,
+		.done = &done,
+	};
+	int ret;
+
+	if (!IS_ALIGNED(va, sizeof(u64)))
+		return -EINVAL;
+	ret = odp_access(region, &op, va, sizeof(u64), true);
+	if (!ret)
+		*orig = op.orig;
+	return ret;
+}
+EXPORT_SYMBOL_GPL(odp_region_try_atomic64);
+
+int odp_region_try_store64(struct odp_region *region, u64 va, u64 value)
+{
+	u64 done;
+	struct odp_op op = { .type = ODP_OP_STORE, .arg = value, .done = &done };
+
+	if (!IS_ALIGNED(va, sizeof(u64)))
+		return -EINVAL;
+	return odp_access(region, &op, va, sizeof(u64), true);
+}
+EXPORT_SYMBOL_GPL(odp_region_try_store64);
+
+int odp_region_try_flush(struct odp_region *region, u64 va, u64 len, u64 *done)
+{
+	struct odp_op op = { .type = ODP_OP_FLUSH, .done = done };
+
+	return odp_access(region, &op, va, len, false);
+}
+EXPORT_SYMBOL_GPL(odp_region_try_flush);
 
 /**
  * odp_region_prefetch - translate pages before they are needed
