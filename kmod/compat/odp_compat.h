@@ -25,6 +25,16 @@
 #define ODP_REG_DMAH_NONE
 #endif
 
+/* A violated key, of a packet that no receive WQE can be blamed for, or of one. */
+#ifdef ODP_HAVE_RKEY_EVENT
+#define ODP_RKEY_VIOLATION(pkt) \
+	((pkt)->mask & RXE_IMMDT_MASK ? RESPST_ERR_RKEY_VIOLATION : \
+					RESPST_ERR_RKEY_VIOLATION_EVENT)
+#else
+#define ODP_RKEY_VIOLATION(pkt) \
+	((void)(pkt), RESPST_ERR_RKEY_VIOLATION)
+#endif
+
 /* Capability bits that older kernels have no name for are not advertised. */
 #ifdef ODP_HAVE_ODP_CAP_FLUSH
 #define ODP_CAP_FLUSH_ATOMIC_WRITE \

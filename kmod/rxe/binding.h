@@ -2,12 +2,14 @@
 /*
  * The binding of rxe to the ODP engine - private declarations
  *
- * Stock rxe is built unmodified; the Makefile and the wrapper units bind these
- * functions in at its seams.  kmod/rxe/Kbuild says which symbol goes where.
+ * Stock rxe is not edited: kmod/rxe/Kbuild says which of its global symbols is
+ * ours, kmod/hooks which of its static functions.  docs/binding.md says how it
+ * works.
  */
 #ifndef RXE_ODP_BINDING_H
 #define RXE_ODP_BINDING_H
 
+#include <linux/mutex.h>
 #include <linux/timer.h>
 
 #include <rdma/ib_umem.h>
@@ -20,14 +22,14 @@
 
 /*
  * What mr->umem points to in an on-demand region.  Stock code tells such a
- * region by umem.is_odp and asks for umem.writable; nothing is pinned.
+ * region by umem.is_odp and reads umem.writable; nothing is pinned.
  */
 struct rxe_odp_umem {
 	struct ib_umem		umem;
 	struct odp_region	*region;
 };
 
-/* The user's way of asking for all of the address space: NULL, SIZE_MAX. */
+/* How a user registers the whole address space: NULL, SIZE_MAX. */
 static inline bool rxe_odp_is_implicit(u64 start, u64 length)
 {
 	return !start && length == U64_MAX;
@@ -42,8 +44,8 @@ static inline struct odp_region *rxe_odp_region(const struct rxe_mr *mr)
 }
 
 /*
- * The iova of an on-demand region as the owner's virtual address.  An iova
- * below the region's wraps to an address outside of it, which the engine
+ * The iova of an on-demand region as a virtual address of the owner mm.  An
+ * iova below the region's wraps to an address outside of it, which the engine
  * refuses.
  */
 static inline u64 rxe_odp_va(const struct rxe_mr *mr, u64 iova)
@@ -51,100 +53,147 @@ static inline u64 rxe_odp_va(const struct rxe_mr *mr, u64 iova)
 	return mr->umem->address + (iova - mr->ibmr.iova);
 }
 
-/* What of a queue pair may wait for memory; each for one place at a time. */
-enum rxe_odp_who {
-	RXE_ODP_RESPONDER,	/* requests of the peer */
-	RXE_ODP_REQUESTER,	/* what it sends */
-	RXE_ODP_COMPLETER,	/* answers to its reads and atomics */
-	RXE_ODP_WHO_NR,
+/* The parts of a QP that touch memory; each awaits one page at a time. */
+enum rxe_odp_side {
+	RXE_ODP_RESP,		/* responder: what the peer's requests touch */
+	RXE_ODP_REQ,		/* requester: what is sent */
+	RXE_ODP_COMP,		/* completer: where responses go */
+	RXE_ODP_SIDES,
 };
 
-/* What is to be done about memory that a packet touches. */
-enum rxe_odp_verdict {
-	RXE_ODP_READY,	/* it is there */
-	RXE_ODP_WAITS,	/* it is not; the task is told when to look again */
-	RXE_ODP_GO,	/* nor will it be by waiting: the access sees to it */
+/*
+ * Requests of one part of a QP that may be in flight.  There is more than one when
+ * the page to await has changed meanwhile, which user space can do to its own
+ * queues as often as it likes.  The next page is requested when one of these has
+ * been notified.
+ */
+#define RXE_ODP_REQUESTS	4
+
+/* A page that an access found absent; notify.c has the transitions. */
+enum rxe_odp_miss_state {
+	RXE_ODP_MISS_NONE,
+	RXE_ODP_MISS_AWAITED,	/* requested, not notified yet */
+	RXE_ODP_MISS_NOTIFIED,	/* the page was there */
+	RXE_ODP_MISS_FAILED,	/* there will be none, and why */
 };
 
-/* What a packet touches, by key and address as stock code will check them. */
-struct rxe_odp_access {
-	u32			key;
-	u64			iova;
-	u64			base;		/* of a zero-based window, else 0 */
-	u32			len;		/* now */
-	u64			more;		/* in all, of the message, from here */
-	bool			write;
-};
-
-/* What was ready when nothing had been invalidated since. */
-struct rxe_odp_ready {
-	u32			key;
-	u64			from;		/* iova */
-	u64			to;
-	bool			write;
-	u64			generation;
-};
-
-struct rxe_odp_wait {
-	u32			first;		/* ticket of none */
+struct rxe_odp_miss {
+	atomic64_t		word;		/* ticket, error, state */
 	u32			ticket;		/* of the last request */
-	bool			pending;	/* it is not over */
-	int			failed;		/* it is, with this error */
-	atomic_t		requests;	/* under way, of all tickets */
-	struct odp_region	*region;	/* where: to be compared only */
+	u32			inflight[RXE_ODP_REQUESTS]; /* tickets, 0: none */
+	struct odp_region	*region;	/* where; compared, never used */
+	u32			key;
 	u64			va;
-	u64			ahead;		/* asked for up to here, 0: not */
-	struct rxe_odp_ready	ready;		/* the task's own */
+	bool			write;
+	u64			ahead;		/* end of what was faulted ahead */
+	bool			absent;		/* by this run: it backs out */
+	const u8		*stopped;	/* of the bytes it copies, the first left */
+	const struct rxe_dma_info *list;	/* that this run's copy follows */
 };
 
-/* A flush to persistence. */
+/*
+ * A packet of which the first bytes were copied before a page was absent.  The
+ * next try goes on behind them: they must not be written twice, and the pages
+ * of the packet need not all be present at once.
+ */
+struct rxe_odp_part {
+	bool			valid;
+	u32			psn;
+	u32			key;		/* of a write */
+	u64			iova;
+	u32			done;		/* bytes */
+};
+
+/* A flush to persistence, which may be longer than all of memory. */
 struct rxe_odp_flush {
+	bool			valid;
 	u32			psn;
 	u32			key;
 	u64			iova;
 	u64			len;
-	u64			ready;		/* bytes that have been there */
+	u64			done;		/* bytes */
 };
 
-/* A task calls stock code for one thing to do; what came of its accesses. */
-struct rxe_odp_pass {
-	bool			failed;		/* one to on-demand memory */
-	bool			over;		/* and the queue pair was down */
-	bool			stuck;		/* a request of the peer is */
-	bool			told;		/* it was, and is not back yet */
-	unsigned long		since;		/* it waits, in jiffies */
+/* The packet at the head of the responder's queue; park.c has the transitions. */
+enum rxe_odp_park_state {
+	RXE_ODP_PARK_NONE,	/* it is being executed, or there is none */
+	RXE_ODP_PARK_WAITS,	/* it awaits a page, the peer a response */
+	RXE_ODP_PARK_NAK_DUE,	/* and the peer has done so for long enough */
 };
 
-/* Our queue pair: rxe's, and behind it what ours knows of it. */
+struct rxe_odp_park {
+	enum rxe_odp_park_state	state;
+	u32			psn;		/* the peer would retransmit it */
+	u32			spoken;		/* the same, when it heard from us last */
+	u32			msn;		/* message in which it waits: */
+	unsigned long		since;		/* in jiffies */
+	unsigned long		patience;
+	struct timer_list	timer;
+	atomic_long_t		bytes;		/* reserved for what is queued */
+	unsigned long		orphan_at;	/* in jiffies, 0: not now; UC */
+};
+
+struct rxe_odp_resp {
+	struct rxe_odp_part	part;
+	u32			passed;		/* bytes of the packet, by this run */
+	struct rxe_odp_flush	flush;
+	struct rxe_odp_park	park;
+	bool			srq_kept;	/* resp.srq_wqe is for the head */
+};
+
+/* What a WQE was before stock code failed to send a packet of it. */
+struct rxe_odp_unsent {
+	struct rxe_send_wqe	*wqe;
+	u32			index;
+	u32			state;
+	u32			status;
+};
+
+struct rxe_odp_req {
+	bool			blocked;	/* the next packet awaits a page */
+	struct rxe_odp_unsent	unsent;
+	struct rxe_odp_part	part;		/* of it that was gathered: */
+	u8			*gathered;	/* an MTU, or NULL */
+	bool			rewound;	/* to be retransmitted up to: */
+	u32			rewound_end;	/* PSN */
+	bool			failed;		/* a WQE, at its memory: */
+	u32			failed_index;
+};
+
+struct rxe_odp_comp {
+	bool			keeps;		/* the response at the head */
+	bool			dropped;	/* responses behind it */
+	struct rxe_odp_part	part;
+};
+
+/*
+ * A send WQE, copied from the queue that user space may be writing to: what is
+ * judged is what is used, and what is in the queue changes when all is done.
+ */
+struct rxe_odp_wqe_copy {
+	struct rxe_send_wqe	wqe;
+	u8			more[RXE_MAX_INLINE_DATA]; /* or list */
+};
+
+/* Our QP: rxe's, and behind it what ours knows of it. */
 struct rxe_odp_qp {
 	struct rxe_qp		qp;
-	struct rxe_odp_wait	wait[RXE_ODP_WHO_NR];
+	struct mutex		modify_lock;	/* one ibv_modify_qp() at a time */
 	bool			dying;
-	struct rxe_odp_pass	recv_pass;
-	struct rxe_odp_pass	send_pass;
-	struct sk_buff		*answer;	/* in the completer's hands */
-	typeof_member(struct ib_qp, event_handler) event_handler; /* put by */
-	bool			parked;		/* the request at the head waits */
-	bool			nak;		/* it has for long enough */
-	u32			parked_psn;
-	u32			ahead_psn;	/* of the last read asked ahead for */
-	bool			resends;	/* what was sent, up to there: */
-	u32			resend_end;	/* PSN */
-	bool			early;		/* the answer at the head is */
-	bool			no_answer;	/* none was there to be looked at */
-	bool			no_request;	/* nor a request */
-	u32			request_end;	/* where one would have been */
-	bool			looks;		/* what is sent is looked at */
-	bool			went_back;	/* to send again what is now next */
-	struct rxe_odp_flush	flush;		/* the last one looked at */
-	struct timer_list	timer;		/* of a parked request */
-	bool			holds;		/* a UC sender, until then: */
-	unsigned long		lets_go;	/* in jiffies */
-	bool			held;		/* recv is from the shared queue */
-	struct {
-		struct rxe_recv_wqe	wqe;
-		struct rxe_sge		sge[RXE_MAX_SGE];
-	} recv;
+	enum rxe_odp_side	sends;		/* which half of send_task runs */
+	struct rxe_odp_wqe_copy	copy;		/* send_task's */
+	struct rxe_odp_miss	miss[RXE_ODP_SIDES];
+	struct timer_list	retry;		/* of an access that was not awaited */
+	struct rxe_odp_resp	resp;
+	struct rxe_odp_req	req;
+	struct rxe_odp_comp	comp;
+};
+
+/* Our SRQ: the WQEs that were taken and not used, and are next; srq.c. */
+struct rxe_odp_srq {
+	struct rxe_srq		srq;
+	spinlock_t		lock;		/* of the list */
+	struct list_head	returned;
 };
 
 static inline struct rxe_odp_qp *to_odp_qp(struct rxe_qp *qp)
@@ -152,7 +201,7 @@ static inline struct rxe_odp_qp *to_odp_qp(struct rxe_qp *qp)
 	return container_of(qp, struct rxe_odp_qp, qp);
 }
 
-/* Can @qp execute requests at all?  Otherwise stock code takes it down. */
+/* Does @qp execute requests?  Otherwise stock code drains it. */
 static inline bool rxe_odp_receives(const struct rxe_qp *qp)
 {
 	enum ib_qp_state state = READ_ONCE(qp->attr.qp_state);
@@ -161,7 +210,7 @@ static inline bool rxe_odp_receives(const struct rxe_qp *qp)
 	       state != IB_QPS_ERR;
 }
 
-/* And make some? */
+/* Does it send requests? */
 static inline bool rxe_odp_sends(const struct rxe_qp *qp)
 {
 	enum ib_qp_state state = READ_ONCE(qp->attr.qp_state);
@@ -170,40 +219,32 @@ static inline bool rxe_odp_sends(const struct rxe_qp *qp)
 	       (state == IB_QPS_RTS || state == IB_QPS_SQD);
 }
 
-/* Stands where the sending side of stock code calls rxe_qp_error(). */
-static inline void rxe_odp_send_error(struct rxe_qp *qp)
-{
-	if (!to_odp_qp(qp)->send_pass.over)
-		rxe_qp_error(qp);
-}
-
-/* Will the requester, or does it, go back to send requests again? */
-static inline bool rxe_odp_goes_back(const struct rxe_qp *qp)
-{
-	return READ_ONCE(qp->req.need_retry) &&
-	       !READ_ONCE(qp->req.wait_for_rnr_timer);
-}
-
-/* A place in a scatter list that user space may be changing. */
-struct rxe_odp_place {
-	const struct rxe_sge	*sge;
-	u32			num_sge;
+/* A position in an SGE list, to restore.  User space may be writing to it. */
+struct rxe_odp_position {
 	u32			cur_sge;
 	u32			sge_offset;
+	u32			resid;
 };
 
-static inline struct rxe_odp_place
-rxe_odp_place_of(const struct rxe_dma_info *dma)
+static inline struct rxe_odp_position
+rxe_odp_position(const struct rxe_dma_info *dma)
 {
-	return (struct rxe_odp_place) {
-		.sge = dma->sge,
-		.num_sge = READ_ONCE(dma->num_sge),
+	return (struct rxe_odp_position) {
 		.cur_sge = READ_ONCE(dma->cur_sge),
 		.sge_offset = READ_ONCE(dma->sge_offset),
+		.resid = READ_ONCE(dma->resid),
 	};
 }
 
-/* The requests in a send queue. */
+static inline void rxe_odp_set_position(struct rxe_dma_info *dma,
+					const struct rxe_odp_position *at)
+{
+	WRITE_ONCE(dma->cur_sge, at->cur_sge);
+	WRITE_ONCE(dma->sge_offset, at->sge_offset);
+	WRITE_ONCE(dma->resid, at->resid);
+}
+
+/* The WQEs in a send queue. */
 static inline u32 rxe_odp_sq_head(const struct rxe_queue *q)
 {
 	return queue_get_consumer(q, QUEUE_TYPE_FROM_CLIENT) & q->index_mask;
@@ -228,7 +269,67 @@ void rxe_odp_mr_init_keys(int access, struct rxe_mr *mr);
 spinlock_t *rxe_odp_atomic_ops_lock(void);
 
 /* access.c */
-int rxe_odp_flush(struct rxe_mr *mr, u64 iova, u64 length);
+int rxe_odp_flush(struct rxe_qp *qp, u32 psn, struct rxe_mr *mr, u64 iova,
+		  u64 length);
+int rxe_odp_scatter(struct rxe_qp *qp, struct rxe_dma_info *dma, u8 *addr,
+		    u32 len, u32 done);
+
+/* notify.c */
+void rxe_odp_know_task(const struct rxe_task *task);
+void rxe_odp_notify_init(struct rxe_odp_qp *oqp);
+void rxe_odp_notify_exit(struct rxe_odp_qp *oqp);
+void rxe_odp_miss_forget(struct rxe_odp_miss *miss);
+int rxe_odp_absent(struct rxe_mr *mr, u64 iova, const u8 *addr, u32 len,
+		   bool write, unsigned int tries);
+void rxe_odp_goes_on(struct rxe_mr *mr, u64 iova, bool write);
+void rxe_odp_ahead_of_list(struct rxe_qp *qp, enum rxe_odp_side side,
+			   const struct rxe_dma_info *dma);
+
+/* An access of this run of @side has found a page absent: it backs out. */
+static inline bool rxe_odp_is_absent(struct rxe_qp *qp, enum rxe_odp_side side)
+{
+	return unlikely(to_odp_qp(qp)->miss[side].absent);
+}
+
+static inline void rxe_odp_run_begins(struct rxe_odp_miss *miss)
+{
+	miss->absent = false;
+}
+
+/* Without backing out: what the last miss came to has had its effect. */
+static inline void rxe_odp_run_ends(struct rxe_odp_miss *miss)
+{
+	if (unlikely(miss->region))
+		rxe_odp_miss_forget(miss);
+}
+
+/* park.c */
+int rxe_odp_park(struct rxe_odp_qp *oqp);
+void rxe_odp_unpark(struct rxe_odp_qp *oqp, bool idle);
+void rxe_odp_park_init(struct rxe_odp_qp *oqp);
+void rxe_odp_park_reset(struct rxe_odp_qp *oqp);
+void rxe_odp_park_exit(struct rxe_odp_qp *oqp);
+void rxe_odp_drop_all(struct rxe_qp *qp, struct sk_buff_head *queue);
+struct sk_buff *rxe_odp_peek(struct sk_buff_head *queue);
+void rxe_odp_orphan_all(struct sk_buff_head *queue);
+void rxe_odp_abort_read(struct rxe_qp *qp);
+void rxe_odp_resp_queue_pkt(struct rxe_qp *qp, struct sk_buff *skb);
+void rxe_odp_comp_queue_pkt(struct rxe_qp *qp, struct sk_buff *skb);
+
+/* resp.c */
+int rxe_odp_receiver(struct rxe_qp *qp);
+void rxe_odp_drop_kept(struct rxe_odp_qp *oqp);
+void rxe_odp_send_ack(struct rxe_qp *qp, u8 syndrome, u32 psn);
+
+/* req.c */
+int rxe_odp_sender(struct rxe_qp *qp);
+bool rxe_odp_is_rewound(const struct rxe_odp_qp *oqp);
+bool rxe_odp_awaits_own_page(struct rxe_odp_qp *oqp);
+
+/* comp.c */
+int rxe_odp_completer(struct rxe_odp_qp *oqp);
+void rxe_odp_post_error(struct rxe_qp *qp, struct rxe_cq *cq, u64 wr_id,
+			enum ib_wc_status status);
 
 /* mr.c */
 int rxe_odp_mr_init(struct rxe_dev *rxe, u64 start, u64 length, int access,
@@ -236,66 +337,27 @@ int rxe_odp_mr_init(struct rxe_dev *rxe, u64 start, u64 length, int access,
 int rxe_odp_reg_mr_init_user(struct rxe_dev *rxe, u64 start, u64 length,
 			     int access, struct rxe_mr *mr);
 void rxe_odp_mr_cleanup(struct rxe_pool_elem *elem);
+void rxe_odp_set_mr_ops(struct ib_device *dev);
 
-/* complete.c */
-void rxe_odp_post_error(struct rxe_qp *qp, struct rxe_cq *cq, u64 wr_id,
-			enum ib_wc_status status);
-
-/* stock_resp.c */
-bool rxe_odp_qp_allows(struct rxe_qp *qp, struct rxe_pkt_info *pkt);
-void rxe_odp_send_rnr_nak(struct rxe_qp *qp, u32 psn, u8 timer);
-
-/* wait.c */
-void rxe_odp_count_region(int n);
-bool rxe_odp_in_use(void);
-bool rxe_odp_still_ready(struct rxe_qp *qp, enum rxe_odp_who who, u32 key,
-			 u64 iova, u32 len, bool write);
-enum rxe_odp_verdict rxe_odp_wait_for(struct rxe_qp *qp, enum rxe_odp_who who,
-				      struct rxe_mr *mr,
-				      const struct rxe_odp_access *at);
-bool rxe_odp_wait_for_list(struct rxe_qp *qp, enum rxe_odp_who who,
-			   const struct rxe_odp_place *at, u32 max, u32 len,
-			   int access);
-void rxe_odp_list_ahead(struct rxe_qp *qp, enum rxe_odp_who who,
-			const struct rxe_odp_place *at, u32 max, int access);
-
-/* stuck.c */
-void rxe_odp_know_task(const struct rxe_task *task);
-bool rxe_odp_give_up(void);
-void rxe_odp_access_failed(void);
-bool rxe_odp_is_lost(struct rxe_odp_qp *oqp, const struct rxe_odp_pass *pass);
-void rxe_odp_recv_ended(struct rxe_odp_qp *oqp);
-int rxe_odp_cq_post(struct rxe_qp *qp, const struct rxe_odp_pass *pass,
-		    struct rxe_cq *cq, struct rxe_cqe *cqe, int solicited);
-
-/* respond.c */
-int rxe_odp_receiver(struct rxe_qp *qp);
-void rxe_odp_resp_queue_pkt(struct rxe_qp *qp, struct sk_buff *skb);
-void rxe_odp_comp_queue_pkt(struct rxe_qp *qp, struct sk_buff *skb);
-void rxe_odp_drop_all(struct rxe_qp *qp, struct sk_buff_head *queue);
-struct sk_buff *rxe_odp_peek(struct sk_buff_head *queue);
-void rxe_odp_orphan_all(struct sk_buff_head *queue);
-void rxe_odp_init_qp(struct rxe_odp_qp *oqp);
-void rxe_odp_set_dying(struct rxe_odp_qp *oqp);
-void rxe_odp_exit_qp(struct rxe_odp_qp *oqp);
-void rxe_odp_forget_read(struct rxe_qp *qp);
-void rxe_odp_request_is_stuck(struct rxe_odp_qp *oqp);
-
-/* send.c */
-int rxe_odp_sender(struct rxe_qp *qp);
-
-/* window.c */
-bool rxe_odp_in_window(const struct rxe_mw *mw, u64 va, u64 len);
+/* mw.c */
 struct rxe_mw *rxe_odp_lookup_mw(struct rxe_qp *qp, int access, u32 rkey);
+u64 rxe_odp_zero_base(struct rxe_qp *qp, u32 rkey);
+struct rxe_mr *rxe_odp_lookup_remote(struct rxe_qp *qp, int access, u32 rkey,
+				     u64 iova, u64 len);
+
+/* qp.c */
+void rxe_odp_set_qp_ops(struct ib_device *dev);
+
+/* srq.c */
+void rxe_odp_return_wqe(struct rxe_qp *qp);
+bool rxe_odp_take_returned(struct rxe_qp *qp);
+void rxe_odp_set_srq_ops(struct ib_device *dev);
 
 /* advise.c */
 int rxe_odp_advise_mr(struct ib_pd *ibpd,
 		      enum ib_uverbs_advise_mr_advice advice, u32 flags,
 		      struct ib_sge *sg_list, u32 num_sge,
 		      struct uverbs_attr_bundle *attrs);
-
-/* complete.c */
-int rxe_odp_completer(struct rxe_qp *qp);
 
 /* stats.c */
 int rxe_odp_fill_stat_mr_entry(struct sk_buff *msg, struct ib_mr *ibmr);

@@ -6,6 +6,11 @@
 
 #include "binding.h"
 
+/* Stock verbs that ours call; the same for every rxe device. */
+static typeof_member(struct ib_device, ops.reg_user_mr) rxe_stock_reg_user_mr;
+static typeof_member(struct ib_device, ops.rereg_user_mr) rxe_stock_rereg_user_mr;
+static typeof_member(struct ib_device, ops.dereg_mr) rxe_stock_dereg_mr;
+
 /*
  * Make @mr an on-demand region of [start, start + length) of the caller, or of
  * all the caller's address space: to the engine that is a range like others,
@@ -21,7 +26,6 @@ int rxe_odp_mr_init(struct rxe_dev *rxe, u64 start, u64 length, int access,
 		.length = length,
 		.writable = ib_access_writable(access),
 		.atomic_lock = rxe_odp_atomic_ops_lock(),
-		.give_up = rxe_odp_give_up,
 	};
 	struct rxe_odp_umem *odp;
 	struct odp_region *region;
@@ -54,7 +58,6 @@ int rxe_odp_mr_init(struct rxe_dev *rxe, u64 start, u64 length, int access,
 	mr->umem = &odp->umem;
 	mr->ibmr.type = IB_MR_TYPE_USER;
 	mr->state = RXE_MR_STATE_VALID;
-	rxe_odp_count_region(1);
 	return 0;
 }
 
@@ -68,10 +71,10 @@ int rxe_odp_reg_mr_init_user(struct rxe_dev *rxe, u64 start, u64 length,
 }
 
 /*
- * Stands in the pool's table for stock rxe_mr_cleanup().  odp_region_kill()
- * has made every access let go of @mr by now (see device.c).  Should somebody
- * hold on to it all the same, stock code has given up waiting after 50 seconds
- * and is about to free @mr under them; we wait for as long as it takes.
+ * Stands in the pool's table for stock rxe_mr_cleanup().  No access that
+ * awaits a page holds @mr (see rxe_odp_dereg_mr()).  Should somebody hold it
+ * all the same, stock code has timed out after 50 seconds and is about to free
+ * @mr under them; we wait for as long as it takes.
  */
 void rxe_odp_mr_cleanup(struct rxe_pool_elem *elem)
 {
@@ -87,8 +90,114 @@ void rxe_odp_mr_cleanup(struct rxe_pool_elem *elem)
 		wait_for_completion(&elem->complete);
 
 	rxe_put(mr_pd(mr));
-	rxe_odp_count_region(-1);
 	odp_region_destroy(region);
 	kfree(container_of(mr->umem, struct rxe_odp_umem, umem));
 	mr->umem = NULL;
+}
+
+/*
+ * Registration.  iova + length must not wrap, or the range checks of stock
+ * code mean nothing.
+ */
+static struct ib_mr *rxe_odp_reg_user_mr(struct ib_pd *pd, u64 start, u64 length,
+					 u64 iova, int access,
+					 ODP_REG_DMAH_PARAM
+					 struct ib_udata *udata)
+{
+	struct ib_mr *ibmr;
+	u64 end;
+
+	if (access & IB_ACCESS_ON_DEMAND) {
+		if (check_add_overflow(iova, length, &end))
+			return ERR_PTR(-EINVAL);
+		/* An iova of all memory is the address itself. */
+		if (rxe_odp_is_implicit(start, length) && iova)
+			return ERR_PTR(-EINVAL);
+	}
+	ibmr = rxe_stock_reg_user_mr(pd, start, length, iova, access,
+				     ODP_REG_DMAH_ARG udata);
+	if (!IS_ERR(ibmr)) {
+		/* Only the oldest of uverbs' ways to register does this. */
+		ibmr->iova = iova;
+		ibmr->length = length;
+	}
+	return ibmr;
+}
+
+/*
+ * The region that a change of @mr comes to.  It is a new one, with new keys:
+ * what began under the old rights or range ends with the old region.
+ */
+static struct ib_mr *rxe_odp_replace_mr(struct rxe_mr *mr, int flags, u64 start,
+					u64 length, u64 iova, int access,
+					struct ib_pd *pd, struct ib_udata *udata)
+{
+	if (!(flags & IB_MR_REREG_TRANS)) {
+		start = mr->umem->address;
+		length = mr->umem->length;
+		iova = mr->ibmr.iova;
+	}
+	if (!(flags & IB_MR_REREG_ACCESS))
+		access = mr->access;
+	return rxe_odp_reg_user_mr(pd, start, length, iova, access,
+				   ODP_REG_DMAH_NONE udata);
+}
+
+/*
+ * Reregistration.  uverbs takes the old region down when we return a new one,
+ * and does not look whether that works: so not while a window is bound to it.
+ * Another protection domain alone is stock code's business.
+ */
+static struct ib_mr *rxe_odp_rereg_user_mr(struct ib_mr *ibmr, int flags,
+					   u64 start, u64 length, u64 iova,
+					   int access, struct ib_pd *pd,
+					   struct ib_udata *udata)
+{
+	struct rxe_mr *mr = to_rmr(ibmr);
+	bool odp = rxe_odp_region(mr);
+
+	if (flags & IB_MR_REREG_ACCESS)
+		odp |= access & IB_ACCESS_ON_DEMAND;
+	if (!odp || !mr->umem || !(flags & (IB_MR_REREG_TRANS | IB_MR_REREG_ACCESS)))
+		return rxe_stock_rereg_user_mr(ibmr, flags, start, length, iova,
+					       access, pd, udata);
+	if (atomic_read(&mr->num_mw))
+		return ERR_PTR(-EINVAL);
+	return rxe_odp_replace_mr(mr, flags, start, length, iova, access, pd,
+				  udata);
+}
+
+/*
+ * Deregistration.  No access holds the region while it awaits a page; killing the
+ * engine's region first completes what is awaited with an error, so that the
+ * packets that were backed out for it end, too.
+ *
+ * Stock code refuses when memory windows are bound.  One may be bound between
+ * our look and its own, so the region is revived when it refuses.
+ */
+static int rxe_odp_dereg_mr(struct ib_mr *ibmr, struct ib_udata *udata)
+{
+	struct rxe_mr *mr = to_rmr(ibmr);
+	struct odp_region *region = rxe_odp_region(mr);
+	int ret;
+
+	if (!region || atomic_read(&mr->num_mw))
+		return rxe_stock_dereg_mr(ibmr, udata);
+
+	odp_region_kill(region);
+	ret = rxe_stock_dereg_mr(ibmr, udata);
+	if (ret)
+		odp_region_revive(region);
+	return ret;
+}
+
+/* Ours go over those of stock code that @dev has. */
+void rxe_odp_set_mr_ops(struct ib_device *dev)
+{
+	rxe_stock_reg_user_mr = dev->ops.reg_user_mr;
+	rxe_stock_rereg_user_mr = dev->ops.rereg_user_mr;
+	rxe_stock_dereg_mr = dev->ops.dereg_mr;
+	dev->ops.reg_user_mr = rxe_odp_reg_user_mr;
+	dev->ops.rereg_user_mr = rxe_odp_rereg_user_mr;
+	dev->ops.dereg_mr = rxe_odp_dereg_mr;
 }

@@ -12,7 +12,7 @@
 
 #include "binding.h"
 
-/* A request waits at the head of its queue for memory. */
+/* A request packet is parked: it awaits a page at the head of its queue. */
 TRACE_EVENT(odp_park,
 	TP_PROTO(const struct rxe_qp *qp, const struct rxe_pkt_info *pkt),
 	TP_ARGS(qp, pkt),
@@ -30,7 +30,7 @@ TRACE_EVENT(odp_park,
 		  __entry->opcode)
 );
 
-/* It has waited for too long: the peer is told to come back. */
+/* RNR NAK to the peer of a packet that was parked for its patience. */
 TRACE_EVENT(odp_rnr_nak,
 	TP_PROTO(const struct rxe_qp *qp, u32 psn, u8 timer),
 	TP_ARGS(qp, psn, timer),
