@@ -94,9 +94,9 @@ void odp_fault_tell(struct odp_fault *fault, int ret)
 		notify.fn(notify.ctx, notify.arg, ret);
 }
 
-static void odp_fault_work(struct work_struct *work)
+static void odp_fault_run(struct odp_job *job)
 {
-	struct odp_fault *fault = container_of(work, struct odp_fault, work);
+	struct odp_fault *fault = container_of(job, struct odp_fault, job);
 	struct odp_region *region = fault->region;
 
 	if (odp_region_dead(region))
@@ -117,7 +117,6 @@ static void odp_fault_work(struct work_struct *work)
 		region->prefetches--;
 	spin_unlock(&region->fault_lock);
 
-	odp_owner_next(region->owner, fault);
 	if (fault->borrowed)
 		odp_owner_pay_back(region->owner);
 	odp_fault_put(fault);
@@ -138,7 +137,8 @@ static struct odp_fault *odp_fault_start(struct odp_region *region,
 		return NULL;
 	kref_init(&fault->kref);
 	kref_get(&fault->kref);
-	INIT_WORK(&fault->work, odp_fault_work);
+	odp_job_init(&fault->job, region->owner, odp_fault_run,
+		     flags & ODP_FAULT_ASYNC);
 	init_waitqueue_head(&fault->wait);
 	fault->start = va & PAGE_MASK;
 	fault->end = PAGE_ALIGN(va + len);
@@ -153,13 +153,13 @@ static struct odp_fault *odp_fault_start(struct odp_region *region,
 	spin_unlock(&region->fault_lock);
 
 	atomic_long_inc(&odp_gauges.faults);
-	odp_owner_run(region->owner, fault);
+	odp_job_queue(&fault->job);
 	return fault;
 }
 
 static bool odp_fault_finished(struct odp_fault *fault)
 {
-	/* Pairs with the release in odp_fault_work(): ret is there too. */
+	/* Pairs with the release in odp_fault_run(): ret is there too. */
 	return smp_load_acquire(&fault->done);
 }
 

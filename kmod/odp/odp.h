@@ -101,6 +101,15 @@ enum odp_region_stat {
 
 struct odp_owner;
 
+/* What may sleep for its user, in a worker out of that user's share. */
+struct odp_job {
+	struct work_struct	work;
+	struct list_head	turn;		/* owner's backlog */
+	struct odp_owner	*owner;
+	void			(*fn)(struct odp_job *job);
+	bool			background;	/* nobody waits for it */
+};
+
 struct odp_region {
 	struct kref		kref;
 	struct odp_owner	*owner;
@@ -116,17 +125,18 @@ struct odp_region {
 	spinlock_t		fault_lock;	/* faults, prefetches */
 	struct list_head	faults;
 	unsigned int		prefetches;	/* asynchronous, under way */
-	struct delayed_work	reap;
+	struct delayed_work	reap_timer;
+	struct odp_job		reap;
+	atomic_t		reaping;	/* reap is queued, or running */
 	atomic64_t		stat[ODP_STAT_NR];
 };
 
 /* A fault request: what the engine populates away from the caller. */
 struct odp_fault {
 	struct kref		kref;
-	struct work_struct	work;
+	struct odp_job		job;
 	struct odp_region	*region;
 	struct list_head	list;		/* region->faults */
-	struct list_head	turn;		/* owner's backlog */
 	wait_queue_head_t	wait;
 	unsigned long		start;		/* page aligned */
 	unsigned long		end;
@@ -191,6 +201,7 @@ enum odp_region_stat odp_access_cause(struct odp_region *region,
 
 /* region.c */
 void odp_region_get(struct odp_region *region);
+bool odp_region_tryget(struct odp_region *region);
 void odp_region_put(struct odp_region *region);
 
 /* owner.c */
@@ -206,8 +217,9 @@ void odp_owner_pay_back(struct odp_owner *owner);
 extern unsigned int odp_owner_share;
 struct odp_owner *odp_owner_get(void);
 void odp_owner_put(struct odp_owner *owner);
-void odp_owner_run(struct odp_owner *owner, struct odp_fault *fault);
-void odp_owner_next(struct odp_owner *owner, const struct odp_fault *done);
+void odp_job_init(struct odp_job *job, struct odp_owner *owner,
+		  void (*fn)(struct odp_job *job), bool background);
+void odp_job_queue(struct odp_job *job);
 
 /* window.c */
 struct odp_window *odp_window_find(struct odp_region *region, unsigned long va);
@@ -215,7 +227,7 @@ struct odp_window *odp_window_get(struct odp_region *region, unsigned long va,
 				  bool create);
 void odp_window_put(struct odp_window *window);
 void odp_window_emptied(struct odp_window *window);
-void odp_windows_reap(struct work_struct *work);
+void odp_windows_init(struct odp_region *region);
 void odp_windows_destroy(struct odp_region *region);
 
 /* table.c */

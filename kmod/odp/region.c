@@ -34,12 +34,21 @@ void odp_region_get(struct odp_region *region)
 	kref_get(&region->kref);
 }
 
+/* For who has found it without a reference.  Return: false: it is going. */
+bool odp_region_tryget(struct odp_region *region)
+{
+	return kref_get_unless_zero(&region->kref);
+}
+
 static void odp_region_release(struct kref *kref)
 {
 	struct odp_region *region = container_of(kref, struct odp_region, kref);
 
-	/* From here on no work can be queued again, by callbacks either. */
-	disable_delayed_work_sync(&region->reap);
+	/*
+	 * From here on no reaper can be started, by callbacks either; one that
+	 * is queued or running holds the region, so there is none.
+	 */
+	disable_delayed_work_sync(&region->reap_timer);
 	odp_windows_destroy(region);
 	xa_destroy(&region->windows);
 	mmdrop(region->mm);
@@ -48,7 +57,10 @@ static void odp_region_release(struct kref *kref)
 	kfree(region);
 }
 
-/* May sleep: the last reference removes the region's notifiers. */
+/*
+ * May sleep: the last reference removes the region's notifiers, which waits for
+ * invalidations of the owner's.  So no worker may drop one outside of a job.
+ */
 void odp_region_put(struct odp_region *region)
 {
 	kref_put(&region->kref, odp_region_release);
@@ -95,10 +107,9 @@ struct odp_region *odp_region_create(const struct odp_region_attr *attr)
 	region->writable = attr->writable;
 	region->atomic_lock = attr->atomic_lock;
 	region->give_up = attr->give_up;
-	xa_init_flags(&region->windows, XA_FLAGS_ACCOUNT);
+	odp_windows_init(region);
 	spin_lock_init(&region->fault_lock);
 	INIT_LIST_HEAD(&region->faults);
-	INIT_DELAYED_WORK(&region->reap, odp_windows_reap);
 	atomic_long_inc(&odp_gauges.regions);
 	return region;
 }

@@ -61,8 +61,9 @@ struct odp_region *odp_test_region(struct kunit *test, unsigned long start,
 void odp_test_reap(struct odp_region *region)
 {
 	do {
-		mod_delayed_work(odp_wq, &region->reap, 0);
-		flush_delayed_work(&region->reap);
+		mod_delayed_work(odp_wq, &region->reap_timer, 0);
+		flush_delayed_work(&region->reap_timer);
+		flush_work(&region->reap.work);
 	} while (xa_marked(&region->windows, ODP_WINDOW_REAP));
 }
 

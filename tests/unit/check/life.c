@@ -8,35 +8,6 @@
 
 #include "check_engine.h"
 
-static const char page_of_seven[4096] = { 7, 7, 7, 7, 7, 7, 7, 7 };
-
-struct reader {
-	struct odp_region *region;
-	unsigned long va;
-	bool write;
-	int ret;
-};
-
-static void reader_run(void *arg)
-{
-	struct reader *r = arg;
-
-	r->ret = r->write ? poke(r->region, r->va, 1) : peek(r->region, r->va);
-}
-
-static struct task_struct *reader_start(struct reader *r)
-{
-	r->ret = 12345;
-	return stub_spawn("reader", world_mm, reader_run, r);
-}
-
-/* A region over memory that a userfaultfd handler must bring. */
-static struct odp_region *slow_region(void)
-{
-	stub_mmap(world_mm, ARENA, ARENA + MIB, STUB_RW | STUB_UFFD);
-	return world_region(ARENA, MIB, true);
-}
-
 START_TEST(a_slow_page_arrives)
 {
 	struct reader r = { .region = slow_region(), .va = ARENA };
@@ -264,102 +235,6 @@ START_TEST(faults_for_others_go_on_meanwhile)
 	ck_assert_int_eq(r.ret, -EFAULT);
 	odp_region_destroy(other);
 	odp_region_destroy(r.region);
-}
-END_TEST
-
-/* A user's share of the workers: the rest of the requests waits, others' do not. */
-START_TEST(users_have_their_shares)
-{
-	unsigned int share = odp_owner_share, i;
-	struct odp_region *slow, *same, *other;
-	struct task_struct *task[4];
-	struct reader r[4];
-
-	odp_owner_share = 2;
-	slow = slow_region();
-	stub_mmap(world_mm, ARENA + GIB, ARENA + 2 * GIB, STUB_RW);
-	same = world_region(ARENA + GIB, GIB, true);
-	stub_uid.val = 1000;
-	other = world_region(ARENA + GIB, GIB, true);
-	stub_uid.val = 0;
-
-	for (i = 0; i < 3; i++) {
-		r[i] = (struct reader) { .region = slow,
-					 .va = ARENA + i * PAGE_SIZE };
-		task[i] = reader_start(&r[i]);
-	}
-	r[3] = (struct reader) { .region = same, .va = ARENA + GIB };
-	task[3] = reader_start(&r[3]);
-	stub_run_all();
-	ck_assert_int_eq(atomic_long_read(&odp_gauges.faults), 4);
-	/* Another user is served, this one waits for its turn. */
-	ck_assert_int_eq(peek(other, ARENA + GIB + MIB), 0);
-	ck_assert_int_eq(r[3].ret, 12345);
-	stub_uffd_copy(world_mm, ARENA, page_of_seven);
-	stub_run_all();
-	ck_assert_int_eq(r[0].ret, 7);
-	/* The third for a slow page came before it. */
-	ck_assert_int_eq(r[3].ret, 12345);
-	stub_uffd_copy(world_mm, ARENA + PAGE_SIZE, page_of_seven);
-	stub_run_all();
-	ck_assert_int_eq(r[3].ret, 0);
-	/* A region may end while a request of its waits for its turn. */
-	stub_uffd_copy(world_mm, ARENA + 2 * PAGE_SIZE, page_of_seven);
-	for (i = 0; i < 4; i++)
-		stub_join(task[i]);
-	for (i = 0; i < 3; i++)
-		odp_region_ahead(slow, ARENA + (8 + i) * PAGE_SIZE, 1, true);
-	odp_region_destroy(slow);
-	odp_region_destroy(same);
-	odp_region_destroy(other);
-	for (i = 0; i < 2; i++)
-		stub_uffd_copy(world_mm, ARENA + (8 + i) * PAGE_SIZE,
-			       page_of_seven);
-	stub_run_all();
-	ck_assert_int_eq(atomic_long_read(&odp_gauges.regions), 0);
-	odp_owner_share = share;
-}
-END_TEST
-
-/* Requests that nobody waits for have half of the share, and come last. */
-START_TEST(hints_come_last)
-{
-	unsigned int share = odp_owner_share, i;
-	struct odp_region *slow = slow_region();
-	struct task_struct *task[2];
-	struct reader r[2];
-
-	odp_owner_share = 2;
-	for (i = 0; i < 3; i++)
-		odp_region_ahead(slow, ARENA + (20 + i) * PAGE_SIZE, 1, true);
-	stub_run_all();
-	for (i = 0; i < 2; i++) {
-		r[i] = (struct reader) { .region = slow,
-					 .va = ARENA + i * PAGE_SIZE };
-		task[i] = reader_start(&r[i]);
-		stub_run_all();
-	}
-	/* The first reader has a worker, though three hints were there before. */
-	stub_uffd_copy(world_mm, ARENA, page_of_seven);
-	stub_run_all();
-	ck_assert_int_eq(r[0].ret, 7);
-	/* And the second has its one, though two of them still wait. */
-	stub_uffd_copy(world_mm, ARENA + PAGE_SIZE, page_of_seven);
-	stub_run_all();
-	ck_assert_int_eq(r[1].ret, 7);
-	for (i = 0; i < 3; i++) {
-		ck_assert(!odp_region_ready(slow, ARENA + (20 + i) * PAGE_SIZE,
-					    1, true));
-		stub_uffd_copy(world_mm, ARENA + (20 + i) * PAGE_SIZE,
-			       page_of_seven);
-		stub_run_all();
-		ck_assert(odp_region_ready(slow, ARENA + (20 + i) * PAGE_SIZE,
-					   1, true));
-	}
-	for (i = 0; i < 2; i++)
-		stub_join(task[i]);
-	odp_region_destroy(slow);
-	odp_owner_share = share;
 }
 END_TEST
 
@@ -697,8 +572,6 @@ Suite *suite_life(void)
 	tcase_add_test(tc, a_killed_caller_returns);
 	tcase_add_test(tc, a_prefetch_waits_as_long_as_it_takes);
 	tcase_add_test(tc, faults_for_others_go_on_meanwhile);
-	tcase_add_test(tc, users_have_their_shares);
-	tcase_add_test(tc, hints_come_last);
 	tcase_add_test(tc, ids_of_a_namespace_are_its_owners);
 	tcase_add_test(tc, owner_exits);
 	tcase_add_test(tc, owner_exits_with_a_fault_in_flight);

@@ -126,6 +126,7 @@ long stub_exits(void);
 void stub_exits_wait(void);
 
 /* workqueue.c */
+extern int stub_max_active;	/* works of a queue that run at a time, 0: all */
 long stub_works(void);
 
 #endif /* STUB_MM_H */
