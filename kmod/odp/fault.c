@@ -2,7 +2,8 @@
 /*
  * Fault requests: who waits for a page, and who does not
  *
- * A page that the owner has mapped is translated in the caller's context.
+ * A few pages that are mapped, or can be without waiting, are translated in the
+ * caller's context.
  * Anything slower is done by the engine's work queue, because the caller (a
  * driver's packet worker) holds references to the driver's objects, and a
  * fault may take as long as the owner's disk or userfaultfd handler pleases.
@@ -219,12 +220,12 @@ static int odp_fault_wait(struct odp_fault *fault)
 	return -ETIMEDOUT;
 }
 
-/* Has the owner mapped it all, so that there is nothing to queue? */
+/* Is it all there, or can be at once, so that there is nothing to queue? */
 static bool odp_fault_short(struct odp_region *region, unsigned long va,
 			    u64 len, unsigned int flags)
 {
-	if (!odp_populate_mapped(region, va & PAGE_MASK, PAGE_ALIGN(va + len),
-				 flags))
+	if (!odp_populate_now(region, va & PAGE_MASK, PAGE_ALIGN(va + len),
+			      flags))
 		return false;
 	trace_odp_fault_short(region, va, len, flags);
 	odp_count(region, ODP_STAT_FAULTS_SHORT, 1);

@@ -11,7 +11,7 @@
  * Lock order (docs/design.md has the reasons):
  *
  *	rcu_read_lock
- *	  window->lock		installs, and the notifier's sequence number
+ *	  window->lock		installs, and the count of notifier calls
  *	    leaf->lock		write: change entries; read: use the page
  *	      attr.atomic_lock, and what folio_mark_dirty() takes
  *	region->fault_lock	list of faults, and who is told of their end
@@ -76,9 +76,12 @@ struct odp_window {
 	struct mmu_interval_notifier notifier;
 	struct odp_region	*region;
 	unsigned long		index;		/* of its first address */
-	spinlock_t		lock;		/* leaf[], notifier seq */
+	spinlock_t		lock;		/* leaf[], calls, faulter */
 	atomic_t		users;		/* faults inside; < 0: reaped */
-	unsigned long		calm_seq;	/* sequence whose batch is over */
+	unsigned long		calls;		/* of the notifier, under lock */
+	unsigned long		idle;		/* calls known to be over */
+	struct task_struct	*faulter;	/* faults in its own context */
+	unsigned long		own_calls;	/* of the faulter's, under lock */
 	struct odp_leaf __rcu	*leaf[ODP_WINDOW_LEAVES];
 	struct rcu_head		rcu;
 };
@@ -92,7 +95,7 @@ enum odp_region_stat {
 	ODP_STAT_INVALIDATIONS,		/* notifier callbacks */
 	ODP_STAT_INVALIDATIONS_HANDLED,	/* pages they took away */
 	ODP_STAT_PREFETCH,		/* pages asked for by prefetch */
-	ODP_STAT_FAULTS_SHORT,		/* requests that found all mapped */
+	ODP_STAT_FAULTS_SHORT,		/* requests served in the caller */
 	ODP_STAT_COLLISIONS,		/* faults begun again after a race */
 	ODP_STAT_AHEAD,			/* pages asked for ahead of an access */
 	ODP_STAT_WAITED,		/* accesses that waited for a fault */
@@ -258,8 +261,13 @@ void odp_fault_tell(struct odp_fault *fault, int ret);
 /* populate.c */
 int odp_populate(struct odp_region *region, unsigned long start,
 		 unsigned long end, unsigned int flags);
-bool odp_populate_mapped(struct odp_region *region, unsigned long start,
-			 unsigned long end, unsigned int flags);
+bool odp_populate_now(struct odp_region *region, unsigned long start,
+		      unsigned long end, unsigned int flags);
+
+/* minor.c */
+bool odp_memory_at_hand(struct mem_cgroup *memcg);
+bool odp_fault_is_minor(struct mm_struct *mm, struct vm_area_struct *vma,
+			unsigned long va, bool write);
 
 /* debugfs.c */
 void odp_debugfs_init(void);

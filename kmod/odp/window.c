@@ -91,6 +91,8 @@ static struct odp_window *odp_window_create(struct odp_region *region,
 	window->index = index;
 	spin_lock_init(&window->lock);
 	atomic_set(&window->users, 1);
+	/* Not idle: an invalidation under way may have passed it by. */
+	window->calls = window->idle + 1;
 
 	ret = mmu_interval_notifier_insert(&window->notifier, region->mm, start,
 					   end - start, &odp_notifier_ops);

@@ -50,6 +50,7 @@ Suite *suite_window(void);
 Suite *suite_access(void);
 Suite *suite_life(void);
 Suite *suite_share(void);
+Suite *suite_minor(void);
 Suite *suite_failure(void);
 
 #endif /* CHECK_ENGINE_H */

@@ -101,6 +101,7 @@ int main(void)
 	srunner_add_suite(runner, suite_access());
 	srunner_add_suite(runner, suite_life());
 	srunner_add_suite(runner, suite_share());
+	srunner_add_suite(runner, suite_minor());
 	srunner_add_suite(runner, suite_failure());
 	srunner_run_all(runner, CK_ENV);
 	failed = srunner_ntests_failed(runner);

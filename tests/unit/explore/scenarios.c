@@ -104,6 +104,14 @@ static void set_up_border(void)
 	cpu_poke(ARENA, 1);
 }
 
+/* A write to the zero page copies it in the caller's context; its neighbour is mapped. */
+static void set_up_copy(void)
+{
+	set_up_flags(STUB_RW);
+	expect(peek(ARENA) == 0, "set up");
+	cpu_poke(ARENA + PAGE_SIZE, 1);
+}
+
 static void set_up_untouched(void)
 {
 	set_up_flags(STUB_RW);
@@ -159,6 +167,20 @@ static void add_one(void *unused)
 static void migrate(void *unused)
 {
 	stub_migrate(world_mm, ARENA);
+}
+
+static void write_and_read_next(void *unused)
+{
+	unsigned int i;
+
+	expect(poke(ARENA, 2) == 0, "a write failed");
+	for (i = 0; i < 2; i++)
+		expect(peek(ARENA + PAGE_SIZE) == 1, "a read saw neither page");
+}
+
+static void migrate_next(void *unused)
+{
+	stub_migrate(world_mm, ARENA + PAGE_SIZE);
 }
 
 static void migrate_twice(void *unused)
@@ -499,6 +521,13 @@ static void finish_two_pages(void)
 	finish();
 }
 
+static void finish_copy(void)
+{
+	expect(cpu_peek(ARENA) == 2 && cpu_peek(ARENA + PAGE_SIZE) == 1,
+	       "a write is lost");
+	finish();
+}
+
 static void finish_sum(void)
 {
 	expect(cpu_peek(ARENA + 8) == 2, "an addition is lost");
@@ -566,6 +595,11 @@ const struct scenario scenarios[] = {
 	  "the same; another mapping takes the place",
 	  set_up_short, { { "read", read_either }, { "replace", replace } },
 	  finish },
+	{ "copy-in-caller", 2,
+	  "a write that copies in its own context; the next page moves",
+	  set_up_copy, { { "write", write_and_read_next },
+			 { "move", migrate_next } },
+	  finish_copy },
 	{ "window-born", 2,
 	  "a window is made while its neighbour and it are invalidated",
 	  set_up_border, { { "read", read_dropped }, { "drop", drop } },
