@@ -242,6 +242,7 @@ static unsigned long odp_attempt_begin(struct odp_attempt *attempt)
 	struct odp_window *window = attempt->window;
 	unsigned long seq;
 
+	/* Pairs with the release in odp_window_invalidate(). */
 	attempt->calls = smp_load_acquire(&window->calls);
 	seq = mmu_interval_read_begin(&window->notifier);
 	/* Another fault may know of later ones: then this says less, not wrong. */
@@ -406,6 +407,7 @@ static unsigned long odp_window_release(struct odp_window *window,
 	window->faulter = NULL;
 	if (window->calls == calls + window->own_calls) {
 		calls = window->calls;
+		/* Pairs with the acquire in odp_attempt_now(). */
 		smp_store_release(&window->idle, calls);
 	}
 	spin_unlock(&window->lock);
