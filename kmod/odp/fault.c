@@ -3,15 +3,20 @@
  * Fault requests: who waits for a page, and who does not
  *
  * A few pages that are mapped, or can be without waiting, are translated in the
- * caller's context.
- * Anything slower is done by the engine's work queue, because the caller (a
- * driver's packet worker) holds references to the driver's objects, and a
- * fault may take as long as the owner's disk or userfaultfd handler pleases.
- * The caller waits for the request or for the end of the region, whichever
- * comes first, and then lets go:
+ * caller's context.  Anything slower is a job (owner.c), because the caller (a
+ * driver's packet worker) has others to serve, and a fault may take as long as
+ * the owner's disk or userfaultfd handler pleases.
  *
- *	caller			work			deregistration
- *	------			----			--------------
+ * The caller is notified, once: by the job, or by the end of the region,
+ * whichever comes first.  Both notify under fault_lock, so when
+ * odp_region_kill() returns nobody is being notified, and odp_region_destroy(),
+ * which kills again after the last access, is the end of it.
+ *
+ * Only a prefetch that its caller wants to be done when it returns is waited
+ * for, by a process that can be killed, until it is done or the region ends:
+ *
+ *	caller			job			deregistration
+ *	------			---			--------------
  *	queue, wait
  *				populate ... slow
  *							kill: dead, wake up
@@ -21,12 +26,7 @@
  *				... done, wakes nobody,
  *				puts the region
  *
- * A driver that does not want to wait is told instead, once: by the work, or by
- * the end of the region, whichever comes first.  Both tell under fault_lock, so
- * when odp_region_kill() returns nobody is being told, and odp_region_destroy(),
- * which kills again after the last access, is the end of it.
- *
- * The request is counted: one reference of the caller's, one of the work's.
+ * The request is counted: one reference of the caller's, one of the job's.
  */
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
@@ -181,43 +181,19 @@ static void odp_fault_account(struct odp_region *region, unsigned long va,
 	}
 }
 
-/*
- * A driver's worker waits this long (in jiffies) and no longer: what it holds
- * up meanwhile may be what the fault waits for.  An owner that exits closes its
- * verbs device before the userfaultfd that would answer the fault.  So a driver
- * that knows whether somebody waits for its worker is asked all the while.
- * Whoever asked for a prefetch waits as long as it likes to: it can be killed.
- */
-#define ODP_FAULT_PATIENCE	(20 * HZ)
-#define ODP_FAULT_ASK		max(HZ / 100, 1)
-
+/* Whoever asked for a prefetch waits for as long as it likes to: it can be killed. */
 static int odp_fault_wait(struct odp_fault *fault)
 {
-	bool prefetch = fault->flags & ODP_FAULT_PREFETCH;
-	unsigned long end = jiffies + ODP_FAULT_PATIENCE;
 	struct odp_region *region = fault->region;
-	bool asks = region->give_up && !prefetch;
-	long patience, left;
+	int ret;
 
-	patience = prefetch ? MAX_SCHEDULE_TIMEOUT :
-		   asks ? ODP_FAULT_ASK : ODP_FAULT_PATIENCE;
-	do {
-		/* Also before: an access may need one fault after the other. */
-		if (asks && region->give_up())
-			return -ECANCELED;
-		left = wait_event_killable_timeout(fault->wait,
-						   odp_fault_finished(fault) ||
-						   odp_region_dead(region),
-						   patience);
-		if (odp_fault_finished(fault))
-			return fault->ret;
-		if (left < 0)
-			return -EINTR;
-		/* Woken by a kill that may have been taken back since. */
-		if (left)
-			return -ESHUTDOWN;
-	} while (time_before(jiffies, end));
-	return -ETIMEDOUT;
+	ret = wait_event_killable(fault->wait,
+				  odp_fault_finished(fault) ||
+				  odp_region_dead(region));
+	if (odp_fault_finished(fault))
+		return fault->ret;
+	/* Woken by a kill of the region's, which may have been taken back. */
+	return ret ? -EINTR : -ESHUTDOWN;
 }
 
 /* Is it all there, or can be at once, so that there is nothing to queue? */
@@ -233,7 +209,8 @@ static bool odp_fault_short(struct odp_region *region, unsigned long va,
 }
 
 /*
- * Translate [@va, @va + @len), which lies in the region, and wait for it.
+ * Translate [@va, @va + @len), which lies in the region, and wait for it: for
+ * prefetches only.
  * Return: 0 or an error listed in rdma_odp.h, -EINTR when the caller is killed.
  */
 int odp_fault(struct odp_region *region, unsigned long va, u64 len,
@@ -246,8 +223,6 @@ int odp_fault(struct odp_region *region, unsigned long va, u64 len,
 	if (odp_fault_short(region, va, len, flags))
 		return 0;
 
-	if (!(flags & ODP_FAULT_PREFETCH))
-		odp_count(region, ODP_STAT_WAITED, 1);
 	fault = odp_fault_start(region, va, len, flags, NULL);
 	if (!fault)
 		return -ENOMEM;

@@ -98,7 +98,6 @@ enum odp_region_stat {
 	ODP_STAT_FAULTS_SHORT,		/* requests served in the caller */
 	ODP_STAT_COLLISIONS,		/* faults begun again after a race */
 	ODP_STAT_AHEAD,			/* pages asked for ahead of an access */
-	ODP_STAT_WAITED,		/* accesses that waited for a fault */
 	ODP_STAT_NR,
 };
 
@@ -122,7 +121,6 @@ struct odp_region {
 	bool			writable;
 	bool			dead;
 	spinlock_t		*atomic_lock;	/* the driver's own atomics */
-	bool			(*give_up)(void);	/* the driver's, or NULL */
 	struct xarray		windows;	/* by va >> ODP_WINDOW_SHIFT */
 	struct odp_window __rcu	*near[ODP_NEAR_WINDOWS];	/* some of them */
 	spinlock_t		fault_lock;	/* faults, prefetches */

@@ -106,7 +106,6 @@ struct odp_region *odp_region_create(const struct odp_region_attr *attr)
 	region->length = attr->length;
 	region->writable = attr->writable;
 	region->atomic_lock = attr->atomic_lock;
-	region->give_up = attr->give_up;
 	odp_windows_init(region);
 	spin_lock_init(&region->fault_lock);
 	INIT_LIST_HEAD(&region->faults);
@@ -119,9 +118,9 @@ EXPORT_SYMBOL_GPL(odp_region_create);
  * odp_region_kill - refuse all further access and wake up who waits
  * @region: the region
  *
- * Every access that waits for a fault returns -ESHUTDOWN now, every later one
- * fails the same way, and requests that somebody is to be told of have ended
- * with -ESHUTDOWN when this returns.  Copies under way finish.  Call it before
+ * Every prefetch that is waited for returns -ESHUTDOWN now, every later access
+ * fails the same way, and whoever was to be notified of a request has been, with
+ * -ESHUTDOWN, when this returns.  Copies under way finish.  Call it before
  * waiting for the users of the driver's object.
  *
  * Context: process context, does not sleep.

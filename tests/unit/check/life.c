@@ -94,90 +94,24 @@ START_TEST(destroyed_with_a_prefetch_in_flight)
 }
 END_TEST
 
-START_TEST(a_page_that_never_arrives)
+static void prefetch_run(void *arg)
 {
-	struct reader r = { .region = slow_region(), .va = ARENA };
-	unsigned long before = jiffies;
-	struct task_struct *task = reader_start(&r);
+	struct reader *r = arg;
 
-	stub_join(task);
-	ck_assert_int_eq(r.ret, -ETIMEDOUT);
-	ck_assert_uint_ge(jiffies - before, HZ);
-	odp_region_destroy(r.region);
-	stub_uffd_copy(world_mm, ARENA, page_of_seven);
-	stub_run_all();
-	ck_assert_int_eq(atomic_long_read(&odp_gauges.regions), 0);
-}
-END_TEST
-
-static unsigned int questions, patience;
-
-static bool give_up(void)
-{
-	return ++questions > patience;
+	r->ret = odp_region_prefetch(r->region, r->va, PAGE_SIZE,
+				     ODP_PREFETCH_WRITE);
 }
 
-/* Over memory that a userfaultfd handler must bring; the driver gives up after so many questions. */
-static struct odp_region *slow_region_until(unsigned int count)
+static struct task_struct *prefetch_start(struct reader *r)
 {
-	struct odp_region_attr attr = {
-		.start = ARENA,
-		.length = MIB,
-		.writable = true,
-		.give_up = give_up,
-	};
-	struct odp_region *region;
-
-	questions = 0;
-	patience = count;
-	stub_mmap(world_mm, ARENA, ARENA + MIB, STUB_RW | STUB_UFFD);
-	region = odp_region_create(&attr);
-	ck_assert(!IS_ERR(region));
-	return region;
+	r->ret = NOT_YET;
+	return stub_spawn("prefetch", world_mm, prefetch_run, r);
 }
-
-START_TEST(a_driver_gives_up)
-{
-	struct reader r = { .region = slow_region_until(3), .va = ARENA };
-	unsigned long before = jiffies;
-	struct task_struct *task = reader_start(&r);
-
-	stub_join(task);
-	ck_assert_int_eq(r.ret, -ECANCELED);
-	ck_assert_uint_eq(questions, 4);
-	ck_assert_uint_lt(jiffies - before, HZ);
-	/* The fault goes on for whoever comes next. */
-	stub_uffd_copy(world_mm, ARENA, page_of_seven);
-	stub_run_all();
-	ck_assert_int_eq(peek(r.region, ARENA), 7);
-	ck_assert_uint_eq(questions, 4);
-	odp_region_destroy(r.region);
-}
-END_TEST
-
-/* It is asked for as long as anybody would wait, and not after the page has come. */
-START_TEST(a_driver_does_not_give_up)
-{
-	struct reader r = { .region = slow_region_until(UINT_MAX), .va = ARENA };
-	struct task_struct *task = reader_start(&r);
-	unsigned long before = jiffies;
-
-	stub_join(task);
-	ck_assert_int_eq(r.ret, -ETIMEDOUT);
-	ck_assert_uint_gt(questions, 100);
-	ck_assert_uint_ge(jiffies - before, HZ);
-	task = reader_start(&r);
-	stub_uffd_copy(world_mm, ARENA, page_of_seven);
-	stub_join(task);
-	ck_assert_int_eq(r.ret, 7);
-	odp_region_destroy(r.region);
-}
-END_TEST
 
 START_TEST(a_killed_caller_returns)
 {
 	struct reader r = { .region = slow_region(), .va = ARENA };
-	struct task_struct *task = reader_start(&r);
+	struct task_struct *task = prefetch_start(&r);
 
 	stub_run_all();
 	stub_kill(task);
@@ -190,29 +124,75 @@ START_TEST(a_killed_caller_returns)
 }
 END_TEST
 
-static void prefetch_run(void *arg)
-{
-	struct reader *r = arg;
-
-	r->ret = odp_region_prefetch(r->region, r->va, PAGE_SIZE,
-				     ODP_PREFETCH_WRITE);
-}
-
 START_TEST(a_prefetch_waits_as_long_as_it_takes)
 {
-	struct reader r = { .region = slow_region_until(0), .va = ARENA, .ret = 1 };
-	struct task_struct *task;
+	struct reader r = { .region = slow_region(), .va = ARENA };
+	struct task_struct *task = prefetch_start(&r);
 
-	task = stub_spawn("prefetch", world_mm, prefetch_run, &r);
 	stub_run_all();
 	stub_advance(1000 * HZ);
 	stub_run_all();
-	ck_assert_int_eq(r.ret, 1);
-	ck_assert_uint_eq(questions, 0);
+	ck_assert_int_eq(r.ret, NOT_YET);
 	stub_uffd_copy(world_mm, ARENA, page_of_seven);
 	stub_join(task);
 	ck_assert_int_eq(r.ret, 0);
 	odp_region_destroy(r.region);
+}
+END_TEST
+
+START_TEST(a_prefetch_ends_with_its_region)
+{
+	struct reader r = { .region = slow_region(), .va = ARENA };
+	struct task_struct *task = prefetch_start(&r);
+	unsigned long before = jiffies;
+
+	stub_run_all();
+	odp_region_kill(r.region);
+	stub_join(task);
+	ck_assert_int_eq(r.ret, -ESHUTDOWN);
+	ck_assert_uint_eq(jiffies, before);
+	odp_region_destroy(r.region);
+	stub_uffd_copy(world_mm, ARENA, page_of_seven);
+	stub_run_all();
+}
+END_TEST
+
+/* No access waits: what is there is done, and how far that goes is said. */
+START_TEST(a_try_stops_at_the_page_that_is_absent)
+{
+	struct odp_region *region = slow_region();
+	unsigned char buf[2 * 4096] = {};
+	u64 done, orig = 99;
+
+	stub_uffd_copy(world_mm, ARENA, page_of_seven);
+	ck_assert_int_eq(odp_region_try_copy(region, ARENA, buf, 1, false,
+					     &done), -EAGAIN);
+	ck_assert_uint_eq(done, 0);
+	ck_assert_int_eq(peek(region, ARENA), 7);
+	ck_assert_int_eq(odp_region_try_copy(region, ARENA + 4, buf,
+					     2 * PAGE_SIZE, false, &done),
+			 -EAGAIN);
+	ck_assert_uint_eq(done, PAGE_SIZE - 4);
+	ck_assert_uint_eq(buf[0], 7);
+	ck_assert_int_eq(odp_region_try_copy(region, ARENA, buf, PAGE_SIZE,
+					     false, &done), 0);
+	ck_assert_uint_eq(done, PAGE_SIZE);
+	ck_assert_int_eq(odp_region_try_copy(region, ARENA + MIB - 1, buf, 2,
+					     false, &done), -EINVAL);
+	ck_assert_uint_eq(done, 0);
+	ck_assert_int_eq(odp_region_try_atomic64(region, ARENA + PAGE_SIZE,
+						 false, 0, 1, &orig), -EAGAIN);
+	ck_assert_int_eq(odp_region_try_store64(region, ARENA + PAGE_SIZE, 1),
+			 -EAGAIN);
+	ck_assert_int_eq(odp_region_try_flush(region, ARENA + PAGE_SIZE, 8,
+					      &done), -EAGAIN);
+	ck_assert_uint_eq(orig, 99);
+	/* Nobody was asked for anything. */
+	ck_assert_int_eq(atomic_long_read(&odp_gauges.faults), 0);
+	odp_region_kill(region);
+	ck_assert_int_eq(odp_region_try_copy(region, ARENA, buf, 1, false,
+					     &done), -ESHUTDOWN);
+	odp_region_destroy(region);
 }
 END_TEST
 
@@ -566,11 +546,10 @@ Suite *suite_life(void)
 	tcase_add_test(tc, killed_means_refused_also_for_pages_that_are_there);
 	tcase_add_test(tc, a_fault_queued_before_the_kill_does_nothing);
 	tcase_add_test(tc, destroyed_with_a_prefetch_in_flight);
-	tcase_add_test(tc, a_page_that_never_arrives);
-	tcase_add_test(tc, a_driver_gives_up);
-	tcase_add_test(tc, a_driver_does_not_give_up);
 	tcase_add_test(tc, a_killed_caller_returns);
 	tcase_add_test(tc, a_prefetch_waits_as_long_as_it_takes);
+	tcase_add_test(tc, a_prefetch_ends_with_its_region);
+	tcase_add_test(tc, a_try_stops_at_the_page_that_is_absent);
 	tcase_add_test(tc, faults_for_others_go_on_meanwhile);
 	tcase_add_test(tc, ids_of_a_namespace_are_its_owners);
 	tcase_add_test(tc, owner_exits);

@@ -27,14 +27,14 @@ TCase *case_new(const char *name)
 int peek(struct odp_region *region, unsigned long va)
 {
 	unsigned char byte;
-	int ret = odp_region_read(region, va, &byte, 1);
+	int ret = world_read(region, va, &byte, 1);
 
 	return ret ? ret : byte;
 }
 
 int poke(struct odp_region *region, unsigned long va, unsigned char value)
 {
-	return odp_region_write(region, va, &value, 1);
+	return world_write(region, va, &value, 1);
 }
 
 int cpu_peek(unsigned long va)

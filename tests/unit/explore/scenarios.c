@@ -26,14 +26,14 @@ static void expect(bool ok, const char *what)
 static int peek(unsigned long va)
 {
 	unsigned char byte;
-	int ret = odp_region_read(region, va, &byte, 1);
+	int ret = world_read(region, va, &byte, 1);
 
 	return ret ? ret : byte;
 }
 
 static int poke(unsigned long va, unsigned char value)
 {
-	return odp_region_write(region, va, &value, 1);
+	return world_write(region, va, &value, 1);
 }
 
 static int cpu_peek(unsigned long va)
@@ -160,7 +160,7 @@ static void add_one(void *unused)
 {
 	u64 orig;
 
-	expect(!odp_region_fetch_add64(region, ARENA + 8, 1, &orig),
+	expect(!world_fetch_add64(region, ARENA + 8, 1, &orig),
 	       "an atomic failed");
 }
 
@@ -285,9 +285,9 @@ static void read_unless_killed(void *unused)
 	expect(!killed || v == -ESHUTDOWN, "a read after the end");
 }
 
-static void read_till_killed(void *unused)
+static void prefetch_till_killed(void *unused)
 {
-	result = peek(ARENA);
+	result = odp_region_prefetch(region, ARENA, 1, 0);
 	expect(result == -ESHUTDOWN && jiffies == started,
 	       "the end does not wake who waits");
 }
@@ -326,6 +326,13 @@ static void read_slow(void *unused)
 {
 	result = peek(ARENA);
 	expect(result == 5, "a page that arrives is not seen");
+	expect(jiffies == started, "a wake-up is lost");
+}
+
+static void prefetch_slow(void *unused)
+{
+	result = odp_region_prefetch(region, ARENA, 1, 0);
+	expect(result == 0, "a page that arrives is not seen");
 	expect(jiffies == started, "a wake-up is lost");
 }
 
@@ -634,8 +641,8 @@ const struct scenario scenarios[] = {
 	  set_up_present, { { "read", read_unless_killed }, { "kill", kill } },
 	  finish_one },
 	{ "kill-waiter", 1,
-	  "a read that waits for userfaultfd; the region ends",
-	  set_up_slow, { { "read", read_till_killed }, { "kill", kill },
+	  "a prefetch that waits for userfaultfd; the region ends",
+	  set_up_slow, { { "prefetch", prefetch_till_killed }, { "kill", kill },
 			 { "handler", handle_late } },
 	  finish },
 	{ "kill-invalidating", 1,
@@ -646,6 +653,10 @@ const struct scenario scenarios[] = {
 	{ "slow-page", 2,
 	  "a read that waits for userfaultfd; the page arrives",
 	  set_up_slow, { { "read", read_slow }, { "handler", handle } },
+	  finish },
+	{ "slow-prefetch", 2,
+	  "a prefetch that waits for userfaultfd; the page arrives",
+	  set_up_slow, { { "prefetch", prefetch_slow }, { "handler", handle } },
 	  finish },
 	{ "destroy-prefetch", 2,
 	  "the region goes under a prefetch; the page moves",

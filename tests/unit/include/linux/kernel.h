@@ -48,6 +48,7 @@
 
 #define EXPORT_SYMBOL_GPL(name)	_Static_assert(sizeof(&(name)), "no symbol")
 
+#define ERESTARTSYS		512
 #define ERR_MAX			4095
 #define ERR_PTR(err)		((void *)(long)(err))
 #define PTR_ERR(ptr)		((long)(ptr))
