@@ -50,29 +50,88 @@ static struct odp_fault *odp_fault_alloc_paid(struct odp_region *region,
 /*
  * The owner pays for it.  Where its cgroup has nothing left at the moment, a
  * driver gets some on credit: its peer shall wait for memory, not meet an error,
- * and its worker, who has others to serve, makes room in that cgroup only when
- * there is no credit either.  Who prefetches makes room, or does without.
+ * and its worker, which has others to serve, does not reclaim.  A prefetch
+ * reclaims; read-ahead goes without.
  */
 static struct odp_fault *odp_fault_alloc(struct odp_region *region,
 					 unsigned int flags)
 {
-	bool hint = flags & ODP_FAULT_AHEAD;
-	struct odp_fault *fault = NULL;
+	struct odp_fault *fault;
 
-	if (!(flags & ODP_FAULT_PREFETCH)) {
-		fault = odp_fault_alloc_paid(region, GFP_NOWAIT);
-		if (!fault && odp_owner_borrow(region->owner, hint)) {
-			fault = kzalloc(sizeof(*fault), GFP_KERNEL);
-			if (!fault)
-				odp_owner_pay_back(region->owner);
-			else
-				fault->borrowed = true;
-		}
-	}
-	if (!fault && !hint)
-		fault = odp_fault_alloc_paid(region, GFP_KERNEL |
-					     __GFP_NORETRY);
+	if (flags & ODP_FAULT_PREFETCH)
+		return odp_fault_alloc_paid(region, GFP_KERNEL | __GFP_NORETRY);
+	fault = odp_fault_alloc_paid(region, GFP_NOWAIT);
+	if (fault || !odp_owner_borrow(region->owner, flags & ODP_FAULT_AHEAD))
+		return fault;
+	fault = kzalloc(sizeof(*fault), GFP_NOWAIT | __GFP_NOWARN);
+	if (fault)
+		fault->borrowed = true;
+	else
+		odp_owner_pay_back(region->owner);
 	return fault;
+}
+
+/*
+ * Starved requests: there is no memory for the fault
+ *
+ * Neither the owner's cgroup nor its credit nor, perhaps, the host has any.
+ * That is no error of the access.  Who asked is notified a little later to try
+ * again; what remembers that is small and does not live longer, so that it
+ * needs no limit: a requester has one of them at a time.
+ */
+struct odp_starved {
+	struct list_head	list;		/* region->starved */
+	struct odp_notify	notify;
+};
+
+#define ODP_RETRY_DELAY		max(HZ / 50, 1)
+
+/* Notify everybody.  The caller has fault_lock, as for odp_fault_tell(). */
+void odp_starved_tell(struct odp_region *region, int ret)
+{
+	struct odp_starved *starved, *next;
+
+	list_for_each_entry_safe(starved, next, &region->starved, list) {
+		list_del(&starved->list);
+		starved->notify.fn(starved->notify.ctx, starved->notify.arg,
+				   ret);
+		kfree(starved);
+	}
+}
+
+/* Does not sleep, so it is no job; odp_region_release() waits for it. */
+static void odp_starved_retry(struct work_struct *work)
+{
+	struct odp_region *region = container_of(to_delayed_work(work),
+						 struct odp_region,
+						 retry_timer);
+
+	spin_lock(&region->fault_lock);
+	odp_starved_tell(region, 0);
+	spin_unlock(&region->fault_lock);
+}
+
+void odp_starved_init(struct odp_region *region)
+{
+	INIT_LIST_HEAD(&region->starved);
+	INIT_DELAYED_WORK(&region->retry_timer, odp_starved_retry);
+}
+
+/* Return: as odp_fault_notify(). */
+static int odp_fault_starved(struct odp_region *region,
+			     const struct odp_notify *notify)
+{
+	struct odp_starved *starved;
+
+	starved = kzalloc(sizeof(*starved), GFP_NOWAIT | __GFP_NOWARN);
+	if (!starved)
+		starved = kzalloc(sizeof(*starved), GFP_KERNEL | __GFP_NOFAIL);
+	starved->notify = *notify;
+	spin_lock(&region->fault_lock);
+	list_add_tail(&starved->list, &region->starved);
+	spin_unlock(&region->fault_lock);
+	queue_delayed_work(odp_wq, &region->retry_timer, ODP_RETRY_DELAY);
+	return -EINPROGRESS;
 }
 
 static void odp_fault_release(struct kref *kref)
@@ -247,7 +306,7 @@ int odp_fault_notify(struct odp_region *region, unsigned long va, u64 len,
 
 	fault = odp_fault_start(region, va, len, flags, notify);
 	if (!fault)
-		return -ENOMEM;
+		return odp_fault_starved(region, notify);
 	odp_fault_put(fault);
 	return -EINPROGRESS;
 }

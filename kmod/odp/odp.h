@@ -125,6 +125,8 @@ struct odp_region {
 	struct odp_window __rcu	*near[ODP_NEAR_WINDOWS];	/* some of them */
 	spinlock_t		fault_lock;	/* faults, prefetches */
 	struct list_head	faults;
+	struct list_head	starved;	/* under fault_lock, too */
+	struct delayed_work	retry_timer;
 	unsigned int		prefetches;	/* asynchronous, under way */
 	struct delayed_work	reap_timer;
 	struct odp_job		reap;
@@ -255,6 +257,8 @@ int odp_fault_async(struct odp_region *region, unsigned long va, u64 len,
 int odp_fault_notify(struct odp_region *region, unsigned long va, u64 len,
 		     unsigned int flags, const struct odp_notify *notify);
 void odp_fault_tell(struct odp_fault *fault, int ret);
+void odp_starved_init(struct odp_region *region);
+void odp_starved_tell(struct odp_region *region, int ret);
 
 /* populate.c */
 int odp_populate(struct odp_region *region, unsigned long start,

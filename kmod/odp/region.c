@@ -49,6 +49,8 @@ static void odp_region_release(struct kref *kref)
 	 * is queued or running holds the region, so there is none.
 	 */
 	disable_delayed_work_sync(&region->reap_timer);
+	/* The last kill has left nobody to be notified. */
+	disable_delayed_work_sync(&region->retry_timer);
 	odp_windows_destroy(region);
 	xa_destroy(&region->windows);
 	mmdrop(region->mm);
@@ -109,6 +111,7 @@ struct odp_region *odp_region_create(const struct odp_region_attr *attr)
 	odp_windows_init(region);
 	spin_lock_init(&region->fault_lock);
 	INIT_LIST_HEAD(&region->faults);
+	odp_starved_init(region);
 	atomic_long_inc(&odp_gauges.regions);
 	return region;
 }
@@ -135,6 +138,7 @@ void odp_region_kill(struct odp_region *region)
 		wake_up_all(&fault->wait);
 		odp_fault_tell(fault, -ESHUTDOWN);
 	}
+	odp_starved_tell(region, -ESHUTDOWN);
 	spin_unlock(&region->fault_lock);
 }
 EXPORT_SYMBOL_GPL(odp_region_kill);

@@ -442,23 +442,38 @@ START_TEST(requests_are_paid_for)
 	stub_memcg_full = true;
 	odp_region_ahead(region, ARENA, PAGE_SIZE, true);
 	ck_assert_int_eq(atomic_long_read(&odp_gauges.faults), 2);
-	for (count = 2; count < 2000; count++)
-		if (request(region, ARENA, 1, &told[count]) != -EINPROGRESS)
-			break;
-	ck_assert_uint_eq(count, 1 + 1024);
-	ck_assert_int_eq(request(region, ARENA, 1, &told[count]), -ENOMEM);
-	ck_assert_int_eq(world_mm->memcg.charged, before + 1);
-	/* Room is made for who would meet an error, and for nobody else. */
+	for (count = 2; count < 1 + 1024; count++)
+		ck_assert_int_eq(request(region, ARENA, 1, &told[count]),
+				 -EINPROGRESS);
+	ck_assert_int_eq(atomic_long_read(&odp_gauges.faults), count);
+	/* One more meets no error; it is notified to try again. */
+	for (i = 0; i < 3; i++) {
+		ck_assert_int_eq(request(region, ARENA, 1, &told[count]),
+				 -EINPROGRESS);
+		ck_assert_int_eq(atomic_long_read(&odp_gauges.faults), count);
+		stub_run_all();
+		ck_assert_uint_eq(told[count].times, 0);
+		stub_advance(HZ / 10);
+		stub_run_all();
+		ck_assert_uint_eq(told[count].times, 1);
+		ck_assert_int_eq(told[count].ret, 0);
+	}
+	/* Room is made in the cgroup for nobody: a worker would have to wait. */
 	stub_memcg_has_cache = true;
 	odp_region_ahead(region, ARENA, PAGE_SIZE, true);
-	ck_assert_int_eq(world_mm->memcg.charged, before + 1);
 	ck_assert_int_eq(request(region, ARENA, 1, &told[count]), -EINPROGRESS);
+	ck_assert_int_eq(world_mm->memcg.charged, before + 1);
+	/* But for a prefetch, which its caller waits for. */
+	ck_assert_int_eq(odp_region_prefetch(region, ARENA + MIB - 1, 1,
+					     ODP_PREFETCH_ASYNC), 0);
 	ck_assert_int_eq(world_mm->memcg.charged, before + 2);
 	stub_memcg_has_cache = false;
 	stub_memcg_full = false;
 	ck_assert_int_eq(request(region, ARENA, 1, &told[++count]), -EINPROGRESS);
+	stub_advance(HZ / 10);
 	stub_run_all();
 	stub_uffd_copy(world_mm, ARENA, page_of_seven);
+	stub_uffd_copy(world_mm, ARENA + MIB - PAGE_SIZE, page_of_seven);
 	stub_run_all();
 	for (i = 0; i <= count; i++)
 		ck_assert_uint_eq(told[i].times, i != 1);
@@ -477,6 +492,35 @@ START_TEST(requests_are_paid_for)
 	stub_run_all();
 	ck_assert_int_eq(world_mm->memcg.charged, 0);
 	odp_owner_share = share;
+}
+END_TEST
+
+/* One for which there was no memory at all is told of the end like any other. */
+START_TEST(the_end_tells_the_starved)
+{
+	struct odp_region *region = slow_region();
+	struct told told[2];
+
+	stub_fail_from = 1;
+	ck_assert_int_eq(request(region, ARENA, 1, &told[0]), -EINPROGRESS);
+	ck_assert_int_eq(request(region, ARENA, 1, &told[1]), -EINPROGRESS);
+	stub_fail_from = 0;
+	ck_assert_int_eq(atomic_long_read(&odp_gauges.faults), 0);
+	odp_region_kill(region);
+	ck_assert_uint_eq(told[0].times + told[1].times, 2);
+	ck_assert_int_eq(told[0].ret, -ESHUTDOWN);
+	odp_region_revive(region);
+	stub_fail_from = 1;
+	ck_assert_int_eq(request(region, ARENA, 1, &told[0]), -EINPROGRESS);
+	stub_fail_from = 0;
+	/* With its timer due, and all at once. */
+	odp_region_destroy(region);
+	ck_assert_uint_eq(told[0].times, 1);
+	stub_run_all();
+	ck_assert_int_eq(stub_works(), 0);
+	stub_advance(HZ);
+	stub_run_all();
+	ck_assert_uint_eq(told[0].times + told[1].times, 2);
 }
 END_TEST
 
@@ -562,6 +606,7 @@ Suite *suite_life(void)
 	tcase_add_test(tc, a_request_that_cannot_be);
 	tcase_add_test(tc, requests_are_paid_for);
 	tcase_add_test(tc, the_end_tells_every_request_once);
+	tcase_add_test(tc, the_end_tells_the_starved);
 	tcase_add_test(tc, ahead_of_an_access);
 	suite_add_tcase(suite, tc);
 	return suite;
