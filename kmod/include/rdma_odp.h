@@ -11,7 +11,26 @@
  * says otherwise it may sleep and must be called from process context with no
  * spinlock held.
  *
- * Error codes of the access functions:
+ * Access.  No access waits for a page:
+ *
+ *	odp_region_try_copy()		does what is there
+ *	  -EAGAIN			*done bytes are done, the next page is absent
+ *	odp_region_request()		asks for that page, and what follows it
+ *	  0				it is there: try again, from *done on
+ *	  -EINPROGRESS			back out; notify is called later: try again
+ *	  an error			the access fails
+ *
+ * -EAGAIN is never an error of the access: it means that a page is not
+ * translated with the rights asked for, whatever the reason, and that the range
+ * before it is done, exactly once.  *done is set on every return.  The memory
+ * behind *done has not been touched, so an access that is abandoned, or begun
+ * again at *done, does nothing twice; one that is begun again at its start
+ * copies twice what the owner may have changed since.  A word (atomic64,
+ * store64) is done or it is not.  That a page is there is true only while an
+ * access uses it: after a request it may be gone again, and -EAGAIN comes once
+ * more.  Whoever is unlucky for long should let others run in between.
+ *
+ * Error codes, of accesses, requests and notifications:
  *
  *	-EINVAL		[va, va + len) is not inside the region
  *	-EACCES		a write to a region that does not grant it
@@ -20,11 +39,9 @@
  *	-ESRCH		the owner has exited or exec'ed
  *	-ESHUTDOWN	the region is being deregistered
  *	-ENOMEM		memory stayed short for longer than the engine waits
- *	-ETIMEDOUT	the page did not arrive in the time the engine waits
- *	-ECANCELED	the driver gave up waiting (attr.give_up)
  *
- * A driver that must not wait asks odp_region_ready() first, and
- * odp_region_request() for what is not there; the access functions wait.
+ * An access itself returns only -EAGAIN, -EINVAL, -EACCES and -ESHUTDOWN; what
+ * the owner's memory map says is found out by the request.
  */
 #ifndef RDMA_ODP_H
 #define RDMA_ODP_H
@@ -44,16 +61,12 @@ struct odp_region;
  *		write prefetch is refused, whatever the owner's mapping allows
  * @atomic_lock: optional lock, taken around every 64-bit atomic; for drivers
  *		that make atomics on their other memory types under a lock
- * @give_up:	optional; an access that waits for a page asks this, before and
- *		about a hundred times a second, in its own context, and ends when
- *		it returns true.  It is not asked about prefetches
  */
 struct odp_region_attr {
 	unsigned long	start;
 	u64		length;
 	bool		writable;
 	spinlock_t	*atomic_lock;	/* around 64-bit atomics */
-	bool		(*give_up)(void);
 };
 
 /**
@@ -69,7 +82,7 @@ enum odp_prefetch_flags {
 };
 
 /**
- * struct odp_notify - who is told that a request is over
+ * struct odp_notify - who is notified that a request is done
  * @fn:		the function, called once with the result: 0 or an error listed
  *		above.  Called under a spinlock of the engine: it must not sleep
  *		and must not call the engine
@@ -105,15 +118,6 @@ void odp_region_destroy(struct odp_region *region);
 void odp_region_get_stats(struct odp_region *region,
 			  struct odp_region_stats *stats);
 
-int odp_region_read(struct odp_region *region, u64 va, void *buf, size_t len);
-int odp_region_write(struct odp_region *region, u64 va, const void *buf,
-		     size_t len);
-int odp_region_cmpxchg64(struct odp_region *region, u64 va, u64 compare,
-			 u64 swap, u64 *orig);
-int odp_region_fetch_add64(struct odp_region *region, u64 va, u64 add,
-			   u64 *orig);
-int odp_region_store64(struct odp_region *region, u64 va, u64 value);
-int odp_region_flush_persistent(struct odp_region *region, u64 va, u64 len);
 int odp_region_try_copy(struct odp_region *region, u64 va, void *buf,
 			size_t len, bool write, u64 *done);
 int odp_region_try_atomic64(struct odp_region *region, u64 va, bool cmp,

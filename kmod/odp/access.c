@@ -2,10 +2,9 @@
 /*
  * Access: what a driver does to the memory of a region
  *
- * Every access goes page by page: find the entry, use the page under the
- * leaf's read lock, or fault it in and look again.  The path of a page that is
- * there takes RCU and one read lock of the 2 MiB it touches, allocates nothing
- * and sleeps nowhere.
+ * Every access goes page by page: find the entry and use the page under the
+ * leaf's read lock, or stop there with -EAGAIN.  It takes RCU and one read lock
+ * of the 2 MiB it touches, allocates nothing and sleeps nowhere.
  *
  * Dirty.  A page may be writable and clean in the owner's page tables (swapped
  * in by a read, MADV_FREE), so the folio is marked dirty when it is first
@@ -53,7 +52,6 @@ struct odp_op {
 	u64			arg;		/* swap, add or value */
 	u64			orig;		/* in: compare, out: old value */
 	spinlock_t		*lock;
-	u64			*done;		/* do not wait; bytes that were there */
 };
 
 static bool odp_page_lies_in(struct page *page, unsigned long desc)
@@ -204,193 +202,57 @@ static int odp_check(const struct odp_region *region, u64 va, u64 len,
 	return 0;
 }
 
+/* Do @op on what is there of [@va, @va + @len); *@done bytes were. */
 static int odp_access(struct odp_region *region, struct odp_op *op, u64 va,
-		      u64 len, bool write)
+		      u64 len, bool write, u64 *done)
 {
 	unsigned int bytes;
-	u64 start = va;
 	int ret;
 
+	*done = 0;
 	ret = odp_check(region, va, len, write);
-	if (ret)
-		return ret;
-
-	while (len) {
+	while (!ret && *done < len) {
 		if (unlikely(odp_region_dead(region)))
 			return -ESHUTDOWN;
-		bytes = min_t(u64, len, PAGE_SIZE - offset_in_page(va));
+		bytes = min_t(u64, len - *done, PAGE_SIZE - offset_in_page(va));
 		ret = odp_try_op(region, op, va, bytes, write);
-		if (ret == -EAGAIN && op->done) {
-			*op->done = va - start;
-			return -EAGAIN;
-		}
-		if (ret == -EAGAIN) {
-			/* The page may be gone again when we look: so loop. */
-			ret = odp_fault(region, va, min_t(u64, len, SZ_2M),
-					write ? ODP_FAULT_WRITE : 0);
-			if (ret)
-				return ret;
-			cond_resched();
-			continue;
-		}
 		if (ret)
-			return ret;
+			break;
 		va += bytes;
-		len -= bytes;
+		*done += bytes;
 		/* A flush may be as long as the region. */
 		if (!(va & (ODP_LEAF_SIZE - 1)))
 			cond_resched();
 	}
-	return 0;
-}
-
-/**
- * odp_region_read - copy from the region's memory
- * @region: the region
- * @va: user virtual address to read from
- * @buf: kernel buffer of @len bytes
- * @len: bytes to copy; 0 is allowed and only checks nothing is out of range
- *
- * Context: process context, sleeps when a page must be faulted in.
- * Return: 0 or an error listed in rdma_odp.h; @buf is then partly written.
- */
-int odp_region_read(struct odp_region *region, u64 va, void *buf, size_t len)
-{
-	struct odp_op op = { .type = ODP_OP_READ, .buf = buf };
-
-	return odp_access(region, &op, va, len, false);
-}
-EXPORT_SYMBOL_GPL(odp_region_read);
-
-/**
- * odp_region_write - copy to the region's memory
- * @region: the region
- * @va: user virtual address to write to
- * @buf: kernel buffer of @len bytes
- * @len: bytes to copy
- *
- * The pages written are marked dirty.
- *
- * Context: process context, sleeps when a page must be faulted in.
- * Return: 0 or an error listed in rdma_odp.h; any part of the range may then
- * have been written.
- */
-int odp_region_write(struct odp_region *region, u64 va, const void *buf,
-		     size_t len)
-{
-	struct odp_op op = { .type = ODP_OP_WRITE, .buf = (void *)buf };
-
-	return odp_access(region, &op, va, len, true);
-}
-EXPORT_SYMBOL_GPL(odp_region_write);
-
-/**
- * odp_region_cmpxchg64 - 64-bit compare and swap
- * @region: the region
- * @va: user virtual address, a multiple of 8
- * @compare: value to compare with
- * @swap: value to store when equal
- * @orig: where the old value goes
- *
- * Atomic against the CPUs and, through attr.atomic_lock, against the driver's
- * own atomics.
- *
- * Context: process context, sleeps when the page must be faulted in.
- * Return: 0 or an error listed in rdma_odp.h; -EINVAL also for a misaligned @va.
- */
-int odp_region_cmpxchg64(struct odp_region *region, u64 va, u64 compare,
-			 u64 swap, u64 *orig)
-{
-	struct odp_op op = {
-		.type = ODP_OP_CMPXCHG,
-		.arg = swap,
-		.orig = compare,
-		.lock = region->atomic_lock,
-	};
-	int ret;
-
-	if (!IS_ALIGNED(va, sizeof(u64)))
-		return -EINVAL;
-	ret = odp_access(region, &op, va, sizeof(u64), true);
-	if (!ret)
-		*orig = op.orig;
 	return ret;
 }
-EXPORT_SYMBOL_GPL(odp_region_cmpxchg64);
 
-/**
- * odp_region_fetch_add64 - 64-bit fetch and add
- * @region: the region
- * @va: user virtual address, a multiple of 8
- * @add: value to add, wraps
- * @orig: where the old value goes
- *
- * Context, return and atomicity: as odp_region_cmpxchg64().
- */
-int odp_region_fetch_add64(struct odp_region *region, u64 va, u64 add,
-			   u64 *orig)
+/* One aligned word is in one page: all of it, or nothing. */
+static int odp_access_word(struct odp_region *region, struct odp_op *op, u64 va)
 {
-	struct odp_op op = {
-		.type = ODP_OP_FETCH_ADD,
-		.arg = add,
-		.lock = region->atomic_lock,
-	};
-	int ret;
+	u64 done;
 
 	if (!IS_ALIGNED(va, sizeof(u64)))
 		return -EINVAL;
-	ret = odp_access(region, &op, va, sizeof(u64), true);
-	if (!ret)
-		*orig = op.orig;
-	return ret;
+	return odp_access(region, op, va, sizeof(u64), true, &done);
 }
-EXPORT_SYMBOL_GPL(odp_region_fetch_add64);
 
 /**
- * odp_region_store64 - 8-byte atomic write
+ * odp_region_try_copy - copy from or to the region's memory what is there
  * @region: the region
- * @va: user virtual address, a multiple of 8
- * @value: what to store
+ * @va: user virtual address
+ * @buf: kernel buffer of @len bytes
+ * @len: bytes to copy; 0 only checks that nothing is out of range
+ * @write: from @buf to the region, else from the region to @buf
+ * @done: where the number of bytes copied goes, whatever is returned
  *
- * No reader sees a part of @value, nor @value before what was written earlier.
+ * Pages that are written are marked dirty.  After -EAGAIN the copy goes on at
+ * @va + *@done, with @buf + *@done: nothing is copied twice.
  *
- * Context: process context, sleeps when the page must be faulted in.
- * Return: 0 or an error listed in rdma_odp.h; -EINVAL also for a misaligned @va.
- */
-int odp_region_store64(struct odp_region *region, u64 va, u64 value)
-{
-	struct odp_op op = { .type = ODP_OP_STORE, .arg = value };
-
-	if (!IS_ALIGNED(va, sizeof(u64)))
-		return -EINVAL;
-	return odp_access(region, &op, va, sizeof(u64), true);
-}
-EXPORT_SYMBOL_GPL(odp_region_store64);
-
-/**
- * odp_region_flush_persistent - write back CPU caches to persistent memory
- * @region: the region
- * @va: first user virtual address
- * @len: bytes
- *
- * What is not mapped at the moment is faulted in for reading: data written
- * through an earlier mapping may still be in the caches.
- *
- * Context: process context, sleeps when a page must be faulted in.
- * Return: 0 or an error listed in rdma_odp.h; -EINVAL also when a page is not
- * persistent memory, as nothing can be promised for it.
- */
-int odp_region_flush_persistent(struct odp_region *region, u64 va, u64 len)
-{
-	struct odp_op op = { .type = ODP_OP_FLUSH };
-
-	return odp_access(region, &op, va, len, false);
-}
-EXPORT_SYMBOL_GPL(odp_region_flush_persistent);
-
-/*
- * The same without waiting: -EAGAIN where a page is not there, with the bytes
- * before it done.
+ * Context: process context, no spinlock held.  Waits for nothing; may be
+ * preempted between pages.
+ * Return: 0, -EAGAIN when the page at @va + *@done is not there, or an error
+ * listed in rdma_odp.h.
  */
 int odp_region_try_copy(struct odp_region *region, u64 va, void *buf,
 			size_t len, bool write, u64 *done)
@@ -398,52 +260,85 @@ int odp_region_try_copy(struct odp_region *region, u64 va, void *buf,
 	struct odp_op op = {
 		.type = write ? ODP_OP_WRITE : ODP_OP_READ,
 		.buf = buf,
-		.done = done,
 	};
 
-	return odp_access(region, &op, va, len, write);
+	return odp_access(region, &op, va, len, write, done);
 }
 EXPORT_SYMBOL_GPL(odp_region_try_copy);
 
-/* @cmp: compare with *@orig, else add. */
+/**
+ * odp_region_try_atomic64 - 64-bit compare and swap, or fetch and add
+ * @region: the region
+ * @va: user virtual address, a multiple of 8
+ * @cmp: compare and swap, else fetch and add
+ * @compare: value to compare with, when @cmp
+ * @arg: value to swap in, or to add (wraps)
+ * @orig: where the old value goes; untouched unless 0 is returned
+ *
+ * Atomic against the CPUs and, through attr.atomic_lock, against the driver's
+ * own atomics.  Done exactly once when 0 is returned, else not at all.
+ *
+ * Context: as odp_region_try_copy().
+ * Return: 0, -EAGAIN when the page is not there, or an error listed in
+ * rdma_odp.h; -EINVAL also for a misaligned @va.
+ */
 int odp_region_try_atomic64(struct odp_region *region, u64 va, bool cmp,
 			    u64 compare, u64 arg, u64 *orig)
 {
-	u64 done;
 	struct odp_op op = {
 		.type = cmp ? ODP_OP_CMPXCHG : ODP_OP_FETCH_ADD,
 		.arg = arg,
 		.orig = compare,
 		.lock = region->atomic_lock,
-		.done = &done,
 	};
-	int ret;
+	int ret = odp_access_word(region, &op, va);
 
-	if (!IS_ALIGNED(va, sizeof(u64)))
-		return -EINVAL;
-	ret = odp_access(region, &op, va, sizeof(u64), true);
 	if (!ret)
 		*orig = op.orig;
 	return ret;
 }
 EXPORT_SYMBOL_GPL(odp_region_try_atomic64);
 
+/**
+ * odp_region_try_store64 - 8-byte atomic write
+ * @region: the region
+ * @va: user virtual address, a multiple of 8
+ * @value: what to store
+ *
+ * No reader sees a part of @value, nor @value before what was written earlier.
+ *
+ * Context: as odp_region_try_copy().
+ * Return: 0, -EAGAIN when the page is not there, or an error listed in
+ * rdma_odp.h; -EINVAL also for a misaligned @va.
+ */
 int odp_region_try_store64(struct odp_region *region, u64 va, u64 value)
 {
-	u64 done;
-	struct odp_op op = { .type = ODP_OP_STORE, .arg = value, .done = &done };
+	struct odp_op op = { .type = ODP_OP_STORE, .arg = value };
 
-	if (!IS_ALIGNED(va, sizeof(u64)))
-		return -EINVAL;
-	return odp_access(region, &op, va, sizeof(u64), true);
+	return odp_access_word(region, &op, va);
 }
 EXPORT_SYMBOL_GPL(odp_region_try_store64);
 
+/**
+ * odp_region_try_flush - write back CPU caches to persistent memory
+ * @region: the region
+ * @va: first user virtual address
+ * @len: bytes
+ * @done: where the number of bytes written back goes, whatever is returned
+ *
+ * What is not mapped at the moment must be requested, for reading, and flushed
+ * after that: data written through an earlier mapping may still be in the caches.
+ *
+ * Context: as odp_region_try_copy().
+ * Return: 0, -EAGAIN when the page at @va + *@done is not there, or an error
+ * listed in rdma_odp.h; -EINVAL also when a page is not persistent memory, as
+ * nothing can be promised for it.
+ */
 int odp_region_try_flush(struct odp_region *region, u64 va, u64 len, u64 *done)
 {
-	struct odp_op op = { .type = ODP_OP_FLUSH, .done = done };
+	struct odp_op op = { .type = ODP_OP_FLUSH };
 
-	return odp_access(region, &op, va, len, false);
+	return odp_access(region, &op, va, len, false, done);
 }
 EXPORT_SYMBOL_GPL(odp_region_try_flush);
 
@@ -596,19 +491,23 @@ u64 odp_generation(void)
 EXPORT_SYMBOL_GPL(odp_generation);
 
 /**
- * odp_region_request - fault pages in and be told when they are there
+ * odp_region_request - fault pages in and be notified when they are there
  * @region: the region
  * @va: first user virtual address
  * @len: bytes, not 0
  * @write: for writing
- * @notify: who is told; copied
+ * @notify: who is notified; copied
  *
- * @notify is told once, also before this returns: by the fault, or by
- * odp_region_kill(), and by nobody any more after odp_region_destroy().
+ * A few pages that can be had without waiting are faulted in here; anything
+ * else by a worker of the owner's user.  @notify is called once, perhaps before
+ * this returns: by the fault, or by odp_region_kill(), and by nobody any more
+ * after odp_region_destroy().  Its result 0 means what 0 means here: try again,
+ * and the page may be gone once more.
  *
- * Context: process context, may sleep for memory, not for the pages.
- * Return: 0 when the pages are there already, -EINPROGRESS when @notify is
- * told, else an error listed in rdma_odp.h; only with -EINPROGRESS is it told.
+ * Context: process context, no lock held; may sleep for memory of the request,
+ * not for the pages.
+ * Return: 0 when the pages are there, -EINPROGRESS when @notify is or has been
+ * called, else an error listed in rdma_odp.h; only with -EINPROGRESS is it called.
  */
 int odp_region_request(struct odp_region *region, u64 va, u64 len, bool write,
 		       const struct odp_notify *notify)

@@ -21,7 +21,6 @@ static const char * const odp_stat_names[ODP_STAT_NR] = {
 	[ODP_STAT_FAULTS_SHORT]		= "page_faults_short",
 	[ODP_STAT_COLLISIONS]		= "fault_collisions",
 	[ODP_STAT_AHEAD]		= "page_faults_ahead",
-	[ODP_STAT_WAITED]		= "page_faults_waited",
 };
 
 static const char * const odp_event_names[ODP_EVENTS] = {

@@ -2,15 +2,21 @@
 /*
  * Fault requests: who waits for a page, and who does not
  *
- * A page that the owner has mapped is translated in the caller's context.
- * Anything slower is done by the engine's work queue, because the caller (a
- * driver's packet worker) holds references to the driver's objects, and a
- * fault may take as long as the owner's disk or userfaultfd handler pleases.
- * The caller waits for the request or for the end of the region, whichever
- * comes first, and then lets go:
+ * A few pages that are mapped, or can be without waiting, are translated in the
+ * caller's context.  Anything slower is a job (owner.c), because the caller (a
+ * driver's packet worker) has others to serve, and a fault may take as long as
+ * the owner's disk or userfaultfd handler pleases.
  *
- *	caller			work			deregistration
- *	------			----			--------------
+ * The caller is notified, once: by the job, or by the end of the region,
+ * whichever comes first.  Both notify under fault_lock, so when
+ * odp_region_kill() returns nobody is being notified, and odp_region_destroy(),
+ * which kills again after the last access, is the end of it.
+ *
+ * Only a prefetch that its caller wants to be done when it returns is waited
+ * for, by a process that can be killed, until it is done or the region ends:
+ *
+ *	caller			job			deregistration
+ *	------			---			--------------
  *	queue, wait
  *				populate ... slow
  *							kill: dead, wake up
@@ -20,12 +26,7 @@
  *				... done, wakes nobody,
  *				puts the region
  *
- * A driver that does not want to wait is told instead, once: by the work, or by
- * the end of the region, whichever comes first.  Both tell under fault_lock, so
- * when odp_region_kill() returns nobody is being told, and odp_region_destroy(),
- * which kills again after the last access, is the end of it.
- *
- * The request is counted: one reference of the caller's, one of the work's.
+ * The request is counted: one reference of the caller's, one of the job's.
  */
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
@@ -49,29 +50,88 @@ static struct odp_fault *odp_fault_alloc_paid(struct odp_region *region,
 /*
  * The owner pays for it.  Where its cgroup has nothing left at the moment, a
  * driver gets some on credit: its peer shall wait for memory, not meet an error,
- * and its worker, who has others to serve, makes room in that cgroup only when
- * there is no credit either.  Who prefetches makes room, or does without.
+ * and its worker, which has others to serve, does not reclaim.  A prefetch
+ * reclaims; read-ahead goes without.
  */
 static struct odp_fault *odp_fault_alloc(struct odp_region *region,
 					 unsigned int flags)
 {
-	bool hint = flags & ODP_FAULT_AHEAD;
-	struct odp_fault *fault = NULL;
+	struct odp_fault *fault;
 
-	if (!(flags & ODP_FAULT_PREFETCH)) {
-		fault = odp_fault_alloc_paid(region, GFP_NOWAIT);
-		if (!fault && odp_owner_borrow(region->owner, hint)) {
-			fault = kzalloc(sizeof(*fault), GFP_KERNEL);
-			if (!fault)
-				odp_owner_pay_back(region->owner);
-			else
-				fault->borrowed = true;
-		}
-	}
-	if (!fault && !hint)
-		fault = odp_fault_alloc_paid(region, GFP_KERNEL |
-					     __GFP_NORETRY);
+	if (flags & ODP_FAULT_PREFETCH)
+		return odp_fault_alloc_paid(region, GFP_KERNEL | __GFP_NORETRY);
+	fault = odp_fault_alloc_paid(region, GFP_NOWAIT);
+	if (fault || !odp_owner_borrow(region->owner, flags & ODP_FAULT_AHEAD))
+		return fault;
+	fault = kzalloc(sizeof(*fault), GFP_NOWAIT | __GFP_NOWARN);
+	if (fault)
+		fault->borrowed = true;
+	else
+		odp_owner_pay_back(region->owner);
 	return fault;
+}
+
+/*
+ * Starved requests: there is no memory for the fault
+ *
+ * Neither the owner's cgroup nor its credit nor, perhaps, the host has any.
+ * That is no error of the access.  Who asked is notified a little later to try
+ * again; what remembers that is small and does not live longer, so that it
+ * needs no limit: a requester has one of them at a time.
+ */
+struct odp_starved {
+	struct list_head	list;		/* region->starved */
+	struct odp_notify	notify;
+};
+
+#define ODP_RETRY_DELAY		max(HZ / 50, 1)
+
+/* Notify everybody.  The caller has fault_lock, as for odp_fault_tell(). */
+void odp_starved_tell(struct odp_region *region, int ret)
+{
+	struct odp_starved *starved, *next;
+
+	list_for_each_entry_safe(starved, next, &region->starved, list) {
+		list_del(&starved->list);
+		starved->notify.fn(starved->notify.ctx, starved->notify.arg,
+				   ret);
+		kfree(starved);
+	}
+}
+
+/* Does not sleep, so it is no job; odp_region_release() waits for it. */
+static void odp_starved_retry(struct work_struct *work)
+{
+	struct odp_region *region = container_of(to_delayed_work(work),
+						 struct odp_region,
+						 retry_timer);
+
+	spin_lock(&region->fault_lock);
+	odp_starved_tell(region, 0);
+	spin_unlock(&region->fault_lock);
+}
+
+void odp_starved_init(struct odp_region *region)
+{
+	INIT_LIST_HEAD(&region->starved);
+	INIT_DELAYED_WORK(&region->retry_timer, odp_starved_retry);
+}
+
+/* Return: as odp_fault_notify(). */
+static int odp_fault_starved(struct odp_region *region,
+			     const struct odp_notify *notify)
+{
+	struct odp_starved *starved;
+
+	starved = kzalloc(sizeof(*starved), GFP_NOWAIT | __GFP_NOWARN);
+	if (!starved)
+		starved = kzalloc(sizeof(*starved), GFP_KERNEL | __GFP_NOFAIL);
+	starved->notify = *notify;
+	spin_lock(&region->fault_lock);
+	list_add_tail(&starved->list, &region->starved);
+	spin_unlock(&region->fault_lock);
+	queue_delayed_work(odp_wq, &region->retry_timer, ODP_RETRY_DELAY);
+	return -EINPROGRESS;
 }
 
 static void odp_fault_release(struct kref *kref)
@@ -94,9 +154,9 @@ void odp_fault_tell(struct odp_fault *fault, int ret)
 		notify.fn(notify.ctx, notify.arg, ret);
 }
 
-static void odp_fault_work(struct work_struct *work)
+static void odp_fault_run(struct odp_job *job)
 {
-	struct odp_fault *fault = container_of(work, struct odp_fault, work);
+	struct odp_fault *fault = container_of(job, struct odp_fault, job);
 	struct odp_region *region = fault->region;
 
 	if (odp_region_dead(region))
@@ -117,7 +177,6 @@ static void odp_fault_work(struct work_struct *work)
 		region->prefetches--;
 	spin_unlock(&region->fault_lock);
 
-	odp_owner_next(region->owner, fault);
 	if (fault->borrowed)
 		odp_owner_pay_back(region->owner);
 	odp_fault_put(fault);
@@ -138,7 +197,8 @@ static struct odp_fault *odp_fault_start(struct odp_region *region,
 		return NULL;
 	kref_init(&fault->kref);
 	kref_get(&fault->kref);
-	INIT_WORK(&fault->work, odp_fault_work);
+	odp_job_init(&fault->job, region->owner, odp_fault_run,
+		     flags & ODP_FAULT_ASYNC);
 	init_waitqueue_head(&fault->wait);
 	fault->start = va & PAGE_MASK;
 	fault->end = PAGE_ALIGN(va + len);
@@ -153,13 +213,13 @@ static struct odp_fault *odp_fault_start(struct odp_region *region,
 	spin_unlock(&region->fault_lock);
 
 	atomic_long_inc(&odp_gauges.faults);
-	odp_owner_run(region->owner, fault);
+	odp_job_queue(&fault->job);
 	return fault;
 }
 
 static bool odp_fault_finished(struct odp_fault *fault)
 {
-	/* Pairs with the release in odp_fault_work(): ret is there too. */
+	/* Pairs with the release in odp_fault_run(): ret is there too. */
 	return smp_load_acquire(&fault->done);
 }
 
@@ -180,51 +240,27 @@ static void odp_fault_account(struct odp_region *region, unsigned long va,
 	}
 }
 
-/*
- * A driver's worker waits this long (in jiffies) and no longer: what it holds
- * up meanwhile may be what the fault waits for.  An owner that exits closes its
- * verbs device before the userfaultfd that would answer the fault.  So a driver
- * that knows whether somebody waits for its worker is asked all the while.
- * Whoever asked for a prefetch waits as long as it likes to: it can be killed.
- */
-#define ODP_FAULT_PATIENCE	(20 * HZ)
-#define ODP_FAULT_ASK		max(HZ / 100, 1)
-
+/* Whoever asked for a prefetch waits for as long as it likes to: it can be killed. */
 static int odp_fault_wait(struct odp_fault *fault)
 {
-	bool prefetch = fault->flags & ODP_FAULT_PREFETCH;
-	unsigned long end = jiffies + ODP_FAULT_PATIENCE;
 	struct odp_region *region = fault->region;
-	bool asks = region->give_up && !prefetch;
-	long patience, left;
+	int ret;
 
-	patience = prefetch ? MAX_SCHEDULE_TIMEOUT :
-		   asks ? ODP_FAULT_ASK : ODP_FAULT_PATIENCE;
-	do {
-		/* Also before: an access may need one fault after the other. */
-		if (asks && region->give_up())
-			return -ECANCELED;
-		left = wait_event_killable_timeout(fault->wait,
-						   odp_fault_finished(fault) ||
-						   odp_region_dead(region),
-						   patience);
-		if (odp_fault_finished(fault))
-			return fault->ret;
-		if (left < 0)
-			return -EINTR;
-		/* Woken by a kill that may have been taken back since. */
-		if (left)
-			return -ESHUTDOWN;
-	} while (time_before(jiffies, end));
-	return -ETIMEDOUT;
+	ret = wait_event_killable(fault->wait,
+				  odp_fault_finished(fault) ||
+				  odp_region_dead(region));
+	if (odp_fault_finished(fault))
+		return fault->ret;
+	/* Woken by a kill of the region's, which may have been taken back. */
+	return ret ? -EINTR : -ESHUTDOWN;
 }
 
-/* Has the owner mapped it all, so that there is nothing to queue? */
+/* Is it all there, or can be at once, so that there is nothing to queue? */
 static bool odp_fault_short(struct odp_region *region, unsigned long va,
 			    u64 len, unsigned int flags)
 {
-	if (!odp_populate_mapped(region, va & PAGE_MASK, PAGE_ALIGN(va + len),
-				 flags))
+	if (!odp_populate_now(region, va & PAGE_MASK, PAGE_ALIGN(va + len),
+			      flags))
 		return false;
 	trace_odp_fault_short(region, va, len, flags);
 	odp_count(region, ODP_STAT_FAULTS_SHORT, 1);
@@ -232,7 +268,8 @@ static bool odp_fault_short(struct odp_region *region, unsigned long va,
 }
 
 /*
- * Translate [@va, @va + @len), which lies in the region, and wait for it.
+ * Translate [@va, @va + @len), which lies in the region, and wait for it: for
+ * prefetches only.
  * Return: 0 or an error listed in rdma_odp.h, -EINTR when the caller is killed.
  */
 int odp_fault(struct odp_region *region, unsigned long va, u64 len,
@@ -245,8 +282,6 @@ int odp_fault(struct odp_region *region, unsigned long va, u64 len,
 	if (odp_fault_short(region, va, len, flags))
 		return 0;
 
-	if (!(flags & ODP_FAULT_PREFETCH))
-		odp_count(region, ODP_STAT_WAITED, 1);
 	fault = odp_fault_start(region, va, len, flags, NULL);
 	if (!fault)
 		return -ENOMEM;
@@ -271,7 +306,7 @@ int odp_fault_notify(struct odp_region *region, unsigned long va, u64 len,
 
 	fault = odp_fault_start(region, va, len, flags, notify);
 	if (!fault)
-		return -ENOMEM;
+		return odp_fault_starved(region, notify);
 	odp_fault_put(fault);
 	return -EINPROGRESS;
 }

@@ -25,8 +25,8 @@ static int __init odp_init(void)
 	if (ret)
 		return ret;
 	/*
-	 * A fault may wait for its owner's disk or userfaultfd handler without
-	 * bound, so there must be workers left for everybody else's (owner.c).
+	 * A job may sleep for as long as its owner likes, so there must be
+	 * workers left for everybody else's (owner.c).
 	 */
 	odp_wq = alloc_workqueue("rdma_odp", WQ_UNBOUND, WQ_MAX_ACTIVE);
 	if (!odp_wq) {
@@ -44,10 +44,12 @@ static void __exit odp_exit(void)
 {
 	odp_debugfs_exit();
 	/*
-	 * No driver is left, so no region is, but for those that a fault in
-	 * flight keeps: it ends, frees its region, and that its windows.
+	 * No driver is left, so no region is, but for those that a job keeps.
+	 * While there is one some job is queued or runs, as each queues the
+	 * next of its user's; and when there is none, no timer is either.
 	 */
-	flush_workqueue(odp_wq);
+	while (atomic_long_read(&odp_gauges.regions))
+		flush_workqueue(odp_wq);
 	destroy_workqueue(odp_wq);
 	odp_table_exit();
 }

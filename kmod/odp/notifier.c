@@ -2,35 +2,42 @@
 /*
  * Invalidation: the kernel takes pages away
  *
- * The interval notifier is a sequence count with many writers.  A fault reads
- * the sequence, asks the page tables, and installs only if no invalidation of
- * its window has begun meanwhile:
+ * A fault counts on no invalidation having begun in its window since before it
+ * looked at the page tables.  The notifier counts its calls; a fault reads the
+ * count, waits in read_begin() until every invalidation counted so far has
+ * ended, looks, and installs only if the count has not moved:
  *
  *	fault				invalidation
  *	-----				------------
- *	seq = read_begin()
+ *	n = window->calls
+ *	read_begin()
  *	hmm_range_fault(): page P
  *					spin_lock(window)
- *					  set_seq()
+ *					  calls++
  *					spin_unlock(window)
  *	spin_lock(window)		clear the table: P not in it
- *	  read_retry(seq): begin again
+ *	  calls != n: begin again
  *	spin_unlock(window)
  *
  * or, the other way round:
  *
  *	spin_lock(window)
- *	  read_retry(seq): still good
+ *	  calls == n
  *	  install P
  *	spin_unlock(window)
  *					spin_lock(window)
- *					  set_seq()
+ *					  calls++
  *					spin_unlock(window)
  *					clear the table: finds P
  *
  * The table can be cleared after window->lock is dropped: a fault that read
- * its sequence earlier fails the check, and one that begins now waits in
+ * the count earlier fails the check, and one that begins now waits in
  * read_begin() until the kernel has ended this invalidation.
+ *
+ * Why not the kernel's sequence number alone: invalidations that overlap in
+ * time share one, so it does not tell whether a second one has begun.  Whoever
+ * waits for the end of all of them (read_begin()) need not know; a fault in the
+ * caller's context does not wait, and must (populate.c).
  *
  * The callback takes spinlocks that are never held across anything slower than
  * the copy of a page; it does not sleep, allocate, or wait for a fault.  So it
@@ -38,6 +45,7 @@
  * never returns false.
  */
 #include <linux/mmu_notifier.h>
+#include <linux/sched.h>
 
 #include "odp.h"
 #include "trace.h"
@@ -68,6 +76,10 @@ static bool odp_window_invalidate(struct mmu_interval_notifier *notifier,
 
 	spin_lock(&window->lock);
 	mmu_interval_set_seq(notifier, cur_seq);
+	/* Who sees the count in odp_attempt_begin() sees the sequence too. */
+	smp_store_release(&window->calls, window->calls + 1);
+	if (window->faulter == current)
+		window->own_calls++;
 	spin_unlock(&window->lock);
 
 	pages = odp_table_clear(window, start, end);

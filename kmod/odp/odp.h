@@ -11,7 +11,7 @@
  * Lock order (docs/design.md has the reasons):
  *
  *	rcu_read_lock
- *	  window->lock		installs, and the notifier's sequence number
+ *	  window->lock		installs, and the count of notifier calls
  *	    leaf->lock		write: change entries; read: use the page
  *	      attr.atomic_lock, and what folio_mark_dirty() takes
  *	region->fault_lock	list of faults, and who is told of their end
@@ -76,9 +76,12 @@ struct odp_window {
 	struct mmu_interval_notifier notifier;
 	struct odp_region	*region;
 	unsigned long		index;		/* of its first address */
-	spinlock_t		lock;		/* leaf[], notifier seq */
+	spinlock_t		lock;		/* leaf[], calls, faulter */
 	atomic_t		users;		/* faults inside; < 0: reaped */
-	unsigned long		calm_seq;	/* sequence whose batch is over */
+	unsigned long		calls;		/* of the notifier, under lock */
+	unsigned long		idle;		/* calls known to be over */
+	struct task_struct	*faulter;	/* faults in its own context */
+	unsigned long		own_calls;	/* of the faulter's, under lock */
 	struct odp_leaf __rcu	*leaf[ODP_WINDOW_LEAVES];
 	struct rcu_head		rcu;
 };
@@ -92,14 +95,22 @@ enum odp_region_stat {
 	ODP_STAT_INVALIDATIONS,		/* notifier callbacks */
 	ODP_STAT_INVALIDATIONS_HANDLED,	/* pages they took away */
 	ODP_STAT_PREFETCH,		/* pages asked for by prefetch */
-	ODP_STAT_FAULTS_SHORT,		/* requests that found all mapped */
+	ODP_STAT_FAULTS_SHORT,		/* requests served in the caller */
 	ODP_STAT_COLLISIONS,		/* faults begun again after a race */
 	ODP_STAT_AHEAD,			/* pages asked for ahead of an access */
-	ODP_STAT_WAITED,		/* accesses that waited for a fault */
 	ODP_STAT_NR,
 };
 
 struct odp_owner;
+
+/* What may sleep for its user, in a worker out of that user's share. */
+struct odp_job {
+	struct work_struct	work;
+	struct list_head	turn;		/* owner's backlog */
+	struct odp_owner	*owner;
+	void			(*fn)(struct odp_job *job);
+	bool			background;	/* nobody waits for it */
+};
 
 struct odp_region {
 	struct kref		kref;
@@ -110,23 +121,25 @@ struct odp_region {
 	bool			writable;
 	bool			dead;
 	spinlock_t		*atomic_lock;	/* the driver's own atomics */
-	bool			(*give_up)(void);	/* the driver's, or NULL */
 	struct xarray		windows;	/* by va >> ODP_WINDOW_SHIFT */
 	struct odp_window __rcu	*near[ODP_NEAR_WINDOWS];	/* some of them */
 	spinlock_t		fault_lock;	/* faults, prefetches */
 	struct list_head	faults;
+	struct list_head	starved;	/* under fault_lock, too */
+	struct delayed_work	retry_timer;
 	unsigned int		prefetches;	/* asynchronous, under way */
-	struct delayed_work	reap;
+	struct delayed_work	reap_timer;
+	struct odp_job		reap;
+	atomic_t		reaping;	/* reap is queued, or running */
 	atomic64_t		stat[ODP_STAT_NR];
 };
 
 /* A fault request: what the engine populates away from the caller. */
 struct odp_fault {
 	struct kref		kref;
-	struct work_struct	work;
+	struct odp_job		job;
 	struct odp_region	*region;
 	struct list_head	list;		/* region->faults */
-	struct list_head	turn;		/* owner's backlog */
 	wait_queue_head_t	wait;
 	unsigned long		start;		/* page aligned */
 	unsigned long		end;
@@ -191,6 +204,7 @@ enum odp_region_stat odp_access_cause(struct odp_region *region,
 
 /* region.c */
 void odp_region_get(struct odp_region *region);
+bool odp_region_tryget(struct odp_region *region);
 void odp_region_put(struct odp_region *region);
 
 /* owner.c */
@@ -206,8 +220,9 @@ void odp_owner_pay_back(struct odp_owner *owner);
 extern unsigned int odp_owner_share;
 struct odp_owner *odp_owner_get(void);
 void odp_owner_put(struct odp_owner *owner);
-void odp_owner_run(struct odp_owner *owner, struct odp_fault *fault);
-void odp_owner_next(struct odp_owner *owner, const struct odp_fault *done);
+void odp_job_init(struct odp_job *job, struct odp_owner *owner,
+		  void (*fn)(struct odp_job *job), bool background);
+void odp_job_queue(struct odp_job *job);
 
 /* window.c */
 struct odp_window *odp_window_find(struct odp_region *region, unsigned long va);
@@ -215,7 +230,7 @@ struct odp_window *odp_window_get(struct odp_region *region, unsigned long va,
 				  bool create);
 void odp_window_put(struct odp_window *window);
 void odp_window_emptied(struct odp_window *window);
-void odp_windows_reap(struct work_struct *work);
+void odp_windows_init(struct odp_region *region);
 void odp_windows_destroy(struct odp_region *region);
 
 /* table.c */
@@ -242,12 +257,19 @@ int odp_fault_async(struct odp_region *region, unsigned long va, u64 len,
 int odp_fault_notify(struct odp_region *region, unsigned long va, u64 len,
 		     unsigned int flags, const struct odp_notify *notify);
 void odp_fault_tell(struct odp_fault *fault, int ret);
+void odp_starved_init(struct odp_region *region);
+void odp_starved_tell(struct odp_region *region, int ret);
 
 /* populate.c */
 int odp_populate(struct odp_region *region, unsigned long start,
 		 unsigned long end, unsigned int flags);
-bool odp_populate_mapped(struct odp_region *region, unsigned long start,
-			 unsigned long end, unsigned int flags);
+bool odp_populate_now(struct odp_region *region, unsigned long start,
+		      unsigned long end, unsigned int flags);
+
+/* minor.c */
+bool odp_memory_at_hand(struct mem_cgroup *memcg);
+bool odp_fault_is_minor(struct mm_struct *mm, struct vm_area_struct *vma,
+			unsigned long va, bool write);
 
 /* debugfs.c */
 void odp_debugfs_init(void);

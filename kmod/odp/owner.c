@@ -2,11 +2,32 @@
 /*
  * Owners: no user takes all the workers
  *
- * A fault may wait for as long as its owner's disk, FUSE server or userfaultfd
- * handler likes, and it waits in a worker of a queue that all users share.  So
- * each user has a share of the workers; what is beyond it waits for its turn
- * in a list of that user's.  Requests that nobody waits for have half of the share
- * at most, and come after the others.
+ * A fault may sleep for as long as its owner's disk, FUSE server or userfaultfd
+ * handler likes; the removal of a window, for as long as the owner keeps an
+ * invalidation of its mm open.  Both sleep in a worker of a queue that all
+ * users share.  So everything that may sleep is a job, each user has a share
+ * of the workers, and a job beyond it waits for its turn in a list of that
+ * user's.  Jobs that nobody waits for (hints, reapers) have half of the share at
+ * most, and come after the others.
+ *
+ * A job keeps its place in the share until its function has returned, and the
+ * function gives back whatever the job holds.  So the last put of a region by
+ * a job, which removes all of its windows, sleeps in the share too:
+ *
+ *	deregistration			job (fault, hint, reaper)
+ *	--------------			-------------------------
+ *					sleeps, holds the region
+ *	odp_region_destroy()
+ *	  put: not the last
+ *	returns
+ *					... done
+ *					put: the last one, removes windows
+ *					place in the share: the next job's turn
+ *
+ * No job waits for another one.  What a region waits for when it goes are the
+ * timer of its reaper, whose work function does not sleep, and invalidations of
+ * the owner's mm, which wait for no job.  Hence a share that is full empties
+ * when its owner's pages arrive and its invalidations end.
  *
  * And each pays, by its memory cgroup, for what the engine allocates for it.
  *
@@ -24,16 +45,16 @@
 struct odp_owner {
 	struct list_head	link;		/* odp_owners */
 	kuid_t			uid;
-	unsigned int		regions;	/* under odp_owners_lock */
+	atomic_t		refs;		/* regions and jobs */
 	spinlock_t		lock;		/* all below */
-	unsigned int		running;
-	unsigned int		hints;		/* of them, nobody waits for */
+	unsigned int		running;	/* jobs */
+	unsigned int		background;	/* of them, nobody waits for */
 	unsigned int		borrowed;	/* that nobody has paid for */
 	struct list_head	waiting;
-	struct list_head	waiting_hints;
+	struct list_head	waiting_background;
 };
 
-/* Requests of one user that run at a time; odp_init() knows the machine. */
+/* Jobs of one user that run at a time; odp_init() knows the machine. */
 unsigned int odp_owner_share = WQ_MAX_ACTIVE / 4;
 
 /* Requests that a user may have without paying for them. */
@@ -58,7 +79,7 @@ static struct odp_owner *odp_owner_find(kuid_t uid)
 
 	list_for_each_entry(owner, &odp_owners, link) {
 		if (uid_eq(owner->uid, uid)) {
-			owner->regions++;
+			atomic_inc(&owner->refs);
 			return owner;
 		}
 	}
@@ -81,10 +102,10 @@ struct odp_owner *odp_owner_get(void)
 	if (!new)
 		return NULL;
 	new->uid = uid;
-	new->regions = 1;
+	atomic_set(&new->refs, 1);
 	spin_lock_init(&new->lock);
 	INIT_LIST_HEAD(&new->waiting);
-	INIT_LIST_HEAD(&new->waiting_hints);
+	INIT_LIST_HEAD(&new->waiting_background);
 
 	spin_lock(&odp_owners_lock);
 	/* Somebody else of the same user may have been faster. */
@@ -98,18 +119,14 @@ struct odp_owner *odp_owner_get(void)
 	return owner;
 }
 
-/* A region of @owner's is gone, and so are its requests. */
 void odp_owner_put(struct odp_owner *owner)
 {
-	bool last;
-
-	spin_lock(&odp_owners_lock);
-	last = !--owner->regions;
-	if (last)
-		list_del(&owner->link);
+	/* odp_owner_find() takes references under the lock: none to the dead. */
+	if (!atomic_dec_and_lock(&owner->refs, &odp_owners_lock))
+		return;
+	list_del(&owner->link);
 	spin_unlock(&odp_owners_lock);
-	if (last)
-		kfree(owner);
+	kfree(owner);
 }
 
 /*
@@ -148,56 +165,77 @@ void odp_owner_pay_back(struct odp_owner *owner)
 	spin_unlock(&owner->lock);
 }
 
-static bool odp_fault_is_hint(const struct odp_fault *fault)
-{
-	return fault->flags & ODP_FAULT_ASYNC;
-}
-
 /* May one more of its kind run?  Then it does.  The caller has owner->lock. */
-static bool odp_owner_admit(struct odp_owner *owner, bool hint)
+static bool odp_owner_admit(struct odp_owner *owner, bool background)
 {
 	if (owner->running >= odp_owner_share ||
-	    (hint && owner->hints >= odp_owner_share / 2))
+	    (background && owner->background >= odp_owner_share / 2))
 		return false;
 	owner->running++;
-	owner->hints += hint;
+	owner->background += background;
 	return true;
 }
 
-/* Run @fault's work now, or when one of the same user is over. */
-void odp_owner_run(struct odp_owner *owner, struct odp_fault *fault)
+/* A job of @owner's is over: it is the next one's turn. */
+static void odp_owner_next(struct odp_owner *owner, bool background)
 {
-	bool hint = odp_fault_is_hint(fault);
-	bool now;
-
-	spin_lock(&owner->lock);
-	now = odp_owner_admit(owner, hint);
-	if (!now)
-		list_add_tail(&fault->turn, hint ? &owner->waiting_hints :
-						   &owner->waiting);
-	spin_unlock(&owner->lock);
-	if (now)
-		queue_work(odp_wq, &fault->work);
-}
-
-/* @done, a request of @owner's, is over: it is the next one's turn. */
-void odp_owner_next(struct odp_owner *owner, const struct odp_fault *done)
-{
-	struct odp_fault *fault;
+	struct odp_job *job;
 
 	spin_lock(&owner->lock);
 	owner->running--;
-	owner->hints -= odp_fault_is_hint(done);
-	fault = list_first_entry_or_null(&owner->waiting, struct odp_fault,
-					 turn);
-	if (!fault)
-		fault = list_first_entry_or_null(&owner->waiting_hints,
-						 struct odp_fault, turn);
-	if (fault && odp_owner_admit(owner, odp_fault_is_hint(fault)))
-		list_del(&fault->turn);
+	owner->background -= background;
+	job = list_first_entry_or_null(&owner->waiting, struct odp_job, turn);
+	if (!job)
+		job = list_first_entry_or_null(&owner->waiting_background,
+					       struct odp_job, turn);
+	if (job && odp_owner_admit(owner, job->background))
+		list_del(&job->turn);
 	else
-		fault = NULL;
+		job = NULL;
 	spin_unlock(&owner->lock);
-	if (fault)
-		queue_work(odp_wq, &fault->work);
+	if (job)
+		queue_work(odp_wq, &job->work);
+}
+
+static void odp_job_work(struct work_struct *work)
+{
+	struct odp_job *job = container_of(work, struct odp_job, work);
+	struct odp_owner *owner = job->owner;
+	bool background = job->background;
+
+	job->fn(job);
+	/* @job may be gone, and its region, but for what is held here. */
+	odp_owner_next(owner, background);
+	odp_owner_put(owner);
+}
+
+/* @fn may sleep for @owner; it may free @job. */
+void odp_job_init(struct odp_job *job, struct odp_owner *owner,
+		  void (*fn)(struct odp_job *job), bool background)
+{
+	INIT_WORK(&job->work, odp_job_work);
+	job->owner = owner;
+	job->fn = fn;
+	job->background = background;
+}
+
+/*
+ * Run @job in a worker, now or when another one of the same user is over.  It
+ * is not queued, nor waiting for its turn; it may be in its function.
+ */
+void odp_job_queue(struct odp_job *job)
+{
+	struct odp_owner *owner = job->owner;
+	bool now;
+
+	atomic_inc(&owner->refs);
+	spin_lock(&owner->lock);
+	now = odp_owner_admit(owner, job->background);
+	if (!now)
+		list_add_tail(&job->turn, job->background ?
+					  &owner->waiting_background :
+					  &owner->waiting);
+	spin_unlock(&owner->lock);
+	if (now)
+		queue_work(odp_wq, &job->work);
 }

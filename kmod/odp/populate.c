@@ -2,9 +2,9 @@
 /*
  * Population: from the owner's page tables into ours
  *
- * One leaf at a time: read the notifier's sequence, let hmm_range_fault() look
- * at what the owner has mapped, and if everything is there make room in the
- * table and install under window->lock, unless something was invalidated
+ * One leaf at a time: read the count of invalidations, let hmm_range_fault()
+ * look at what the owner has mapped, and if everything is there make room in
+ * the table and install under window->lock, unless something was invalidated
  * meanwhile (notifier.c draws the race).
  *
  * What is not there is faulted in by fixup_user_fault() and looked at again.
@@ -32,8 +32,8 @@
  */
 #define ODP_SPECIAL_LIMIT	3
 
-/* Pages looked at without leaving the caller. */
-#define ODP_MAPPED_PAGES	4
+/* Pages served without leaving the caller. */
+#define ODP_NOW_PAGES		4
 
 /* Something was faulted in: look again. */
 #define ODP_LOOK_AGAIN		1
@@ -47,6 +47,7 @@ struct odp_attempt {
 	unsigned int		burst;		/* pages to fault in at once */
 	unsigned int		special;	/* faults in vain */
 	unsigned long		nomem_since;	/* jiffies, 0: not short */
+	unsigned long		calls;		/* of the notifier, before */
 	unsigned long		*pfns;
 };
 
@@ -72,9 +73,8 @@ static void odp_hmm_range(const struct odp_attempt *attempt,
 	};
 }
 
-/* Make room for, and install, what @range holds.  -EAGAIN: begin again. */
-static int odp_attempt_install(struct odp_attempt *attempt,
-			       struct hmm_range *range, gfp_t gfp)
+/* Make room for, and install, what was found.  -EAGAIN: begin again. */
+static int odp_attempt_install(struct odp_attempt *attempt, gfp_t gfp)
 {
 	struct odp_window *window = attempt->window;
 	unsigned int i, n = odp_attempt_pages(attempt), found = 0;
@@ -97,7 +97,7 @@ static int odp_attempt_install(struct odp_attempt *attempt,
 		return ret;
 
 	spin_lock(&window->lock);
-	if (mmu_interval_read_retry(range->notifier, range->notifier_seq))
+	if (window->calls != attempt->calls)
 		ret = -EAGAIN;
 	else if (odp_region_dead(window->region))
 		ret = -ESHUTDOWN;
@@ -151,18 +151,25 @@ static unsigned int odp_attempt_missing(const struct odp_attempt *attempt)
 	return i;
 }
 
+/* Only what the owner could access by itself, and never what is a device's. */
+static bool odp_vma_permits(const struct vm_area_struct *vma, bool write)
+{
+	return vma && (vma->vm_flags & VM_READ) &&
+	       (!write || (vma->vm_flags & VM_WRITE)) &&
+	       !(vma->vm_flags & (VM_IO | VM_PFNMAP));
+}
+
 /* mmap_lock is held, and again on return if it had to be dropped. */
 static int odp_fixup_page(struct mm_struct *mm, unsigned long va,
 			  unsigned int flags)
 {
-	struct vm_area_struct *vma = vma_lookup(mm, va);
+	bool write = flags & ODP_FAULT_WRITE;
 	bool unlocked;
 
-	if (!vma || !(vma->vm_flags & VM_READ) ||
-	    (vma->vm_flags & (VM_IO | VM_PFNMAP)))
+	if (!odp_vma_permits(vma_lookup(mm, va), write))
 		return -EFAULT;
-	return fixup_user_fault(mm, va, flags & ODP_FAULT_WRITE ?
-				FAULT_FLAG_WRITE : 0, &unlocked);
+	return fixup_user_fault(mm, va, write ? FAULT_FLAG_WRITE : 0,
+				&unlocked);
 }
 
 /*
@@ -225,20 +232,33 @@ static int odp_attempt_look(struct odp_attempt *attempt,
 	return ret == -EBUSY ? -EAGAIN : ret;
 }
 
-static int odp_attempt_once(struct odp_attempt *attempt)
+/*
+ * Wait until every invalidation that has called us has ended.  The count comes
+ * first: the sequence that read_begin() then reads is at least that of the last
+ * call counted, and it waits for the end of that and so of all before.
+ */
+static unsigned long odp_attempt_begin(struct odp_attempt *attempt)
 {
 	struct odp_window *window = attempt->window;
-	struct hmm_range range;
 	unsigned long seq;
+
+	/* Pairs with the release in odp_window_invalidate(). */
+	attempt->calls = smp_load_acquire(&window->calls);
+	seq = mmu_interval_read_begin(&window->notifier);
+	/* Another fault may know of later ones: then this says less, not wrong. */
+	smp_store_release(&window->idle, attempt->calls);
+	return seq;
+}
+
+static int odp_attempt_once(struct odp_attempt *attempt)
+{
+	struct hmm_range range;
 	int ret;
 
-	seq = mmu_interval_read_begin(&window->notifier);
-	/* That has waited for the end of @seq's batch: see the mapped path. */
-	WRITE_ONCE(window->calm_seq, seq);
-	odp_hmm_range(attempt, &range, seq);
+	odp_hmm_range(attempt, &range, odp_attempt_begin(attempt));
 	ret = odp_attempt_look(attempt, &range);
 	if (!ret)
-		ret = odp_attempt_install(attempt, &range, GFP_KERNEL_ACCOUNT);
+		ret = odp_attempt_install(attempt, GFP_KERNEL_ACCOUNT);
 	return ret;
 }
 
@@ -341,49 +361,172 @@ int odp_populate(struct odp_region *region, unsigned long start,
 }
 
 /*
- * The sequence was calm when the slow path last read it, that is, the batch of
- * invalidations that set it was over.  A sequence never comes back, so as long
- * as the notifier still has this one nothing has been invalidated since, and
- * mmu_interval_read_begin() would return it without waiting.  It is not called
- * here because it waits when something is.
+ * Faults in the caller's context
+ *
+ * A driver's worker asks for a few pages and must not sleep.  What the owner
+ * has mapped, or could map without waiting (minor.c), is served at once;
+ * whatever is in doubt is left to a job.
+ *
+ * read_begin() waits, so it is not called here.  Instead the window must be
+ * idle: window->idle is a count of calls that have all ended, and if it is still
+ * the count of calls when the pages are installed, no invalidation was under
+ * way when the page tables were looked at.
+ *
+ * A fault may itself invalidate (copy on write takes the old page away), and
+ * then the window would not be idle any more.  But what a task has invalidated
+ * inside of handle_mm_fault() has ended when that returns:
+ *
+ *	faulter					others
+ *	-------					------
+ *	claim: idle == calls == n
+ *	handle_mm_fault()
+ *	  invalidate: calls, own_calls++
+ *	  ... ended				invalidate: calls++, not own
+ *	release: calls == n + own_calls?
+ *	  then idle = calls			else: not idle, a job waits
  */
-static bool odp_attempt_mapped(struct odp_attempt *attempt)
+static bool odp_window_claim(struct odp_window *window, unsigned long calls)
+{
+	bool claimed;
+
+	spin_lock(&window->lock);
+	claimed = !window->faulter && window->calls == calls;
+	if (claimed) {
+		window->faulter = current;
+		window->own_calls = 0;
+	}
+	spin_unlock(&window->lock);
+	return claimed;
+}
+
+/* Return: the count of calls that have all ended: @calls, or its own too. */
+static unsigned long odp_window_release(struct odp_window *window,
+					unsigned long calls)
+{
+	spin_lock(&window->lock);
+	window->faulter = NULL;
+	if (window->calls == calls + window->own_calls) {
+		calls = window->calls;
+		/* Pairs with the acquire in odp_attempt_now(). */
+		smp_store_release(&window->idle, calls);
+	}
+	spin_unlock(&window->lock);
+	return calls;
+}
+
+/*
+ * mmap_lock is held and stays so: with FAULT_FLAG_RETRY_NOWAIT nobody drops it.
+ * Nor is a page lock, a disk or userfaultfd waited for.  The allocations inside
+ * could reclaim; odp_memory_at_hand() has seen that they need not, and should
+ * somebody have been faster, noio keeps them from writing, compacting and from
+ * the OOM killer (not a memory cgroup's own).
+ */
+static bool odp_fault_page_now(struct mm_struct *mm, unsigned long va,
+			       bool write)
+{
+	struct vm_area_struct *vma = vma_lookup(mm, va);
+	unsigned int noio;
+	vm_fault_t fault;
+
+	if (!odp_vma_permits(vma, write) ||
+	    !odp_fault_is_minor(mm, vma, va, write))
+		return false;
+	noio = memalloc_noio_save();
+	fault = handle_mm_fault(vma, va, FAULT_FLAG_ALLOW_RETRY |
+				FAULT_FLAG_RETRY_NOWAIT | FAULT_FLAG_REMOTE |
+				(write ? FAULT_FLAG_WRITE : 0), NULL);
+	memalloc_noio_restore(noio);
+	return !(fault & (VM_FAULT_ERROR | VM_FAULT_RETRY));
+}
+
+/* Fault in what is missing.  Return: true when all of it was. */
+static bool odp_attempt_fault_now(struct odp_attempt *attempt)
+{
+	struct odp_window *window = attempt->window;
+	bool write = attempt->flags & ODP_FAULT_WRITE, served = true;
+	unsigned int i, n = odp_attempt_pages(attempt);
+
+	if (!odp_window_claim(window, attempt->calls))
+		return false;
+	for (i = 0; i < n && served; i++)
+		if (!odp_attempt_has(attempt, i))
+			served = odp_fault_page_now(window->region->mm,
+						    attempt->start +
+						    i * PAGE_SIZE, write);
+	attempt->calls = odp_window_release(window, attempt->calls);
+	return served;
+}
+
+static bool odp_attempt_look_now(struct odp_attempt *attempt)
+{
+	struct odp_window *window = attempt->window;
+	struct hmm_range range;
+
+	if (attempt->calls != READ_ONCE(window->calls))
+		return false;
+	odp_hmm_range(attempt, &range,
+		      READ_ONCE(window->notifier.invalidate_seq));
+	return !hmm_range_fault(&range);
+}
+
+static bool odp_attempt_all(const struct odp_attempt *attempt)
+{
+	return odp_attempt_missing(attempt) == odp_attempt_pages(attempt);
+}
+
+/* The caller has mmap_lock. */
+static bool odp_attempt_find_now(struct odp_attempt *attempt,
+				 struct mem_cgroup *memcg)
+{
+	struct mm_struct *mm = attempt->window->region->mm;
+
+	/* Not hugetlb: its page tables have a sleeping lock of their own. */
+	if (!odp_vmas_allowed(mm, attempt->start, attempt->end, false) ||
+	    !odp_attempt_look_now(attempt))
+		return false;
+	if (odp_attempt_all(attempt))
+		return true;
+	if ((attempt->flags & ODP_FAULT_SNAPSHOT) ||
+	    odp_region_dead(attempt->window->region) ||
+	    !odp_memory_at_hand(memcg))
+		return false;
+	return odp_attempt_fault_now(attempt) &&
+	       odp_attempt_look_now(attempt) && odp_attempt_all(attempt);
+}
+
+static bool odp_attempt_now(struct odp_attempt *attempt)
 {
 	struct odp_window *window = attempt->window;
 	struct mm_struct *mm = window->region->mm;
 	struct odp_charge charge;
-	struct hmm_range range;
-	unsigned long seq;
-	int ret = -EAGAIN;
+	bool found;
 
-	seq = READ_ONCE(window->notifier.invalidate_seq);
-	if (seq != READ_ONCE(window->calm_seq) || !mmap_read_trylock(mm))
+	/* Pairs with the releases: what has ended is seen in the page tables. */
+	attempt->calls = smp_load_acquire(&window->idle);
+	if (attempt->calls != READ_ONCE(window->calls) ||
+	    !mmap_read_trylock(mm))
 		return false;
-	odp_hmm_range(attempt, &range, seq);
-	/* Not hugetlb: its page tables have a sleeping lock of their own. */
-	if (odp_vmas_allowed(mm, attempt->start, attempt->end, false))
-		ret = hmm_range_fault(&range);
-	mmap_read_unlock(mm);
-	if (ret || odp_attempt_missing(attempt) != odp_attempt_pages(attempt))
-		return false;
-
 	odp_charge_begin(&charge, mm);
-	ret = odp_attempt_install(attempt, &range,
-				  GFP_NOWAIT | __GFP_ACCOUNT | __GFP_NOWARN);
+	found = odp_attempt_find_now(attempt, charge.memcg);
+	mmap_read_unlock(mm);
+	if (found)
+		found = !odp_attempt_install(attempt, GFP_NOWAIT |
+					     __GFP_ACCOUNT | __GFP_NOWARN);
 	odp_charge_end(&charge);
-	return !ret;
+	return found;
 }
 
 /*
- * Translate a few pages that the owner has mapped already, without leaving the
- * caller's context and without waiting for a page, a disk or mmap_lock.
+ * Translate a few pages without leaving the caller's context and without
+ * waiting for a page, a disk or mmap_lock.  The first page of a window is never
+ * served so: subscribing to it allocates, and may sleep.
  *
  * Return: true when [@start, @end) is translated; false says nothing.
  */
-bool odp_populate_mapped(struct odp_region *region, unsigned long start,
-			 unsigned long end, unsigned int flags)
+bool odp_populate_now(struct odp_region *region, unsigned long start,
+		      unsigned long end, unsigned int flags)
 {
-	unsigned long pfns[ODP_MAPPED_PAGES];
+	unsigned long pfns[ODP_NOW_PAGES];
 	struct odp_attempt attempt = {
 		.start = start,
 		.end = end,
@@ -392,14 +535,14 @@ bool odp_populate_mapped(struct odp_region *region, unsigned long start,
 	};
 	bool done;
 
-	if (odp_attempt_pages(&attempt) > ODP_MAPPED_PAGES ||
+	if (odp_attempt_pages(&attempt) > ODP_NOW_PAGES ||
 	    (start ^ (end - 1)) >> ODP_LEAF_SHIFT)
 		return false;
 	if (!mmget_not_zero(region->mm))
 		return false;
 
 	attempt.window = odp_window_get(region, start, false);
-	done = attempt.window && odp_attempt_mapped(&attempt);
+	done = attempt.window && odp_attempt_now(&attempt);
 	if (attempt.window)
 		odp_window_put(attempt.window);
 	mmput_async(region->mm);

@@ -34,12 +34,23 @@ void odp_region_get(struct odp_region *region)
 	kref_get(&region->kref);
 }
 
+/* For who has found it without a reference.  Return: false: it is going. */
+bool odp_region_tryget(struct odp_region *region)
+{
+	return kref_get_unless_zero(&region->kref);
+}
+
 static void odp_region_release(struct kref *kref)
 {
 	struct odp_region *region = container_of(kref, struct odp_region, kref);
 
-	/* From here on no work can be queued again, by callbacks either. */
-	disable_delayed_work_sync(&region->reap);
+	/*
+	 * From here on no reaper can be started, by callbacks either; one that
+	 * is queued or running holds the region, so there is none.
+	 */
+	disable_delayed_work_sync(&region->reap_timer);
+	/* The last kill has left nobody to be notified. */
+	disable_delayed_work_sync(&region->retry_timer);
 	odp_windows_destroy(region);
 	xa_destroy(&region->windows);
 	mmdrop(region->mm);
@@ -48,7 +59,10 @@ static void odp_region_release(struct kref *kref)
 	kfree(region);
 }
 
-/* May sleep: the last reference removes the region's notifiers. */
+/*
+ * May sleep: the last reference removes the region's notifiers, which waits for
+ * invalidations of the owner's.  So no worker may drop one outside of a job.
+ */
 void odp_region_put(struct odp_region *region)
 {
 	kref_put(&region->kref, odp_region_release);
@@ -94,11 +108,10 @@ struct odp_region *odp_region_create(const struct odp_region_attr *attr)
 	region->length = attr->length;
 	region->writable = attr->writable;
 	region->atomic_lock = attr->atomic_lock;
-	region->give_up = attr->give_up;
-	xa_init_flags(&region->windows, XA_FLAGS_ACCOUNT);
+	odp_windows_init(region);
 	spin_lock_init(&region->fault_lock);
 	INIT_LIST_HEAD(&region->faults);
-	INIT_DELAYED_WORK(&region->reap, odp_windows_reap);
+	odp_starved_init(region);
 	atomic_long_inc(&odp_gauges.regions);
 	return region;
 }
@@ -108,9 +121,9 @@ EXPORT_SYMBOL_GPL(odp_region_create);
  * odp_region_kill - refuse all further access and wake up who waits
  * @region: the region
  *
- * Every access that waits for a fault returns -ESHUTDOWN now, every later one
- * fails the same way, and requests that somebody is to be told of have ended
- * with -ESHUTDOWN when this returns.  Copies under way finish.  Call it before
+ * Every prefetch that is waited for returns -ESHUTDOWN now, every later access
+ * fails the same way, and whoever was to be notified of a request has been, with
+ * -ESHUTDOWN, when this returns.  Copies under way finish.  Call it before
  * waiting for the users of the driver's object.
  *
  * Context: process context, does not sleep.
@@ -125,6 +138,7 @@ void odp_region_kill(struct odp_region *region)
 		wake_up_all(&fault->wait);
 		odp_fault_tell(fault, -ESHUTDOWN);
 	}
+	odp_starved_tell(region, -ESHUTDOWN);
 	spin_unlock(&region->fault_lock);
 }
 EXPORT_SYMBOL_GPL(odp_region_kill);

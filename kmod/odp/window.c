@@ -91,6 +91,8 @@ static struct odp_window *odp_window_create(struct odp_region *region,
 	window->index = index;
 	spin_lock_init(&window->lock);
 	atomic_set(&window->users, 1);
+	/* Not idle: an invalidation under way may have passed it by. */
+	window->calls = window->idle + 1;
 
 	ret = mmu_interval_notifier_insert(&window->notifier, region->mm, start,
 					   end - start, &odp_notifier_ops);
@@ -159,7 +161,7 @@ void odp_window_emptied(struct odp_window *window)
 	struct odp_region *region = window->region;
 
 	xa_set_mark(&region->windows, window->index, ODP_WINDOW_REAP);
-	queue_delayed_work(odp_wq, &region->reap, ODP_REAP_DELAY);
+	queue_delayed_work(odp_wq, &region->reap_timer, ODP_REAP_DELAY);
 }
 
 static bool odp_window_try_reap(struct odp_window *window, unsigned long index)
@@ -182,17 +184,16 @@ static bool odp_window_try_reap(struct odp_window *window, unsigned long index)
 	return true;
 }
 
-/* Work function: give back what has become empty. */
-void odp_windows_reap(struct work_struct *work)
+/* Give back what has become empty. */
+static void odp_windows_reap(struct odp_job *job)
 {
-	struct odp_region *region = container_of(to_delayed_work(work),
-						 struct odp_region, reap);
+	struct odp_region *region = container_of(job, struct odp_region, reap);
 	struct odp_window *window;
 	unsigned long index;
 	bool again = false;
 
 	/*
-	 * This work is the only one that removes windows while the region
+	 * This job is the only one that removes windows while the region
 	 * lives, so a window found here stays until we reap it.
 	 */
 	xa_for_each_marked(&region->windows, index, window, ODP_WINDOW_REAP) {
@@ -206,7 +207,46 @@ void odp_windows_reap(struct work_struct *work)
 		cond_resched();
 	}
 	if (again)
-		queue_delayed_work(odp_wq, &region->reap, ODP_REAP_DELAY);
+		queue_delayed_work(odp_wq, &region->reap_timer, ODP_REAP_DELAY);
+	atomic_set_release(&region->reaping, 0);
+	odp_region_put(region);
+}
+
+/*
+ * Removing a window sleeps for as long as the owner likes, so that is a job of
+ * its user's; this work function only starts it, and does not sleep.  Neither
+ * it nor the timer holds a reference, or nothing would go before it is due; the
+ * job does.
+ *
+ *	odp_windows_reap_due()		last put
+ *	----------------------		--------
+ *	reaping = 1
+ *	tryget: the job has it		only after the job's own put
+ *	or
+ *					kref is 0, odp_region_release():
+ *	tryget fails			disable_delayed_work_sync() waits for
+ *	return				this function
+ */
+static void odp_windows_reap_due(struct work_struct *work)
+{
+	struct odp_region *region = container_of(to_delayed_work(work),
+						 struct odp_region, reap_timer);
+
+	if (atomic_cmpxchg(&region->reaping, 0, 1)) {
+		/* The last one waits for its turn, or sleeps: look later. */
+		queue_delayed_work(odp_wq, &region->reap_timer, ODP_REAP_DELAY);
+		return;
+	}
+	if (odp_region_tryget(region))
+		odp_job_queue(&region->reap);
+}
+
+void odp_windows_init(struct odp_region *region)
+{
+	xa_init_flags(&region->windows, XA_FLAGS_ACCOUNT);
+	INIT_DELAYED_WORK(&region->reap_timer, odp_windows_reap_due);
+	odp_job_init(&region->reap, region->owner, odp_windows_reap, true);
+	atomic_set(&region->reaping, 0);
 }
 
 /* Last reference: nobody looks any more, only callbacks may still come. */

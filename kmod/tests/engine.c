@@ -13,6 +13,7 @@
 #include "../odp/access.c"
 #include "../odp/fault.c"
 #include "../odp/populate.c"
+#include "../odp/minor.c"
 #include "../odp/window.c"
 #include "../odp/table.c"
 #include "../odp/notifier.c"

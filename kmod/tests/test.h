@@ -27,6 +27,17 @@ void odp_test_unmap(struct kunit *test, unsigned long addr, unsigned long len);
 struct odp_region *odp_test_region(struct kunit *test, unsigned long start,
 				   u64 length, bool writable);
 
+/*
+ * What a driver makes of the engine's interface: try, request what is absent,
+ * sleep until notified, try again.
+ */
+int odp_test_read(struct odp_region *region, u64 va, void *buf, size_t len);
+int odp_test_write(struct odp_region *region, u64 va, void *buf, size_t len);
+int odp_test_cmpxchg64(struct odp_region *region, u64 va, u64 compare, u64 swap,
+		       u64 *orig);
+int odp_test_fetch_add64(struct odp_region *region, u64 va, u64 add, u64 *orig);
+int odp_test_store64(struct odp_region *region, u64 va, u64 value);
+
 /* Let the reaper run until it has nothing to do. */
 void odp_test_reap(struct odp_region *region);
 

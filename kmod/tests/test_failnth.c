@@ -72,7 +72,7 @@ static void odp_test_fail_fault(struct kunit *test)
 		KUNIT_EXPECT_TRUE_MSG(test, !ret || (failed && ret == -ENOMEM),
 				      "allocation %u: %d", nth, ret);
 		/* Whatever failed, the next access works. */
-		KUNIT_EXPECT_EQ(test, odp_region_write(region, addr, &word, 8), 0);
+		KUNIT_EXPECT_EQ(test, odp_test_write(region, addr, &word, 8), 0);
 		odp_region_destroy(region);
 		odp_test_unmap(test, addr, LEN);
 		if (!failed)

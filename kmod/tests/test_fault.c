@@ -16,16 +16,16 @@ static void odp_test_invalidate(struct kunit *test)
 	struct odp_region *region = odp_test_region(test, addr, LEN, true);
 	u64 word = 0x1234;
 
-	KUNIT_EXPECT_EQ(test, odp_region_write(region, addr, &word, 8), 0);
-	KUNIT_EXPECT_EQ(test, odp_region_write(region, addr + LEN - 8, &word, 8),
+	KUNIT_EXPECT_EQ(test, odp_test_write(region, addr, &word, 8), 0);
+	KUNIT_EXPECT_EQ(test, odp_test_write(region, addr + LEN - 8, &word, 8),
 			0);
 	KUNIT_EXPECT_GE(test, odp_test_entries(), 2);
 
 	/* A part: the rest stays translated. */
 	odp_test_unmap(test, addr, PAGE_SIZE);
-	KUNIT_EXPECT_EQ(test, odp_region_read(region, addr, &word, 8), -EFAULT);
+	KUNIT_EXPECT_EQ(test, odp_test_read(region, addr, &word, 8), -EFAULT);
 	KUNIT_EXPECT_GE(test, odp_test_entries(), 1);
-	KUNIT_EXPECT_EQ(test, odp_region_read(region, addr + LEN - 8, &word, 8),
+	KUNIT_EXPECT_EQ(test, odp_test_read(region, addr + LEN - 8, &word, 8),
 			0);
 	KUNIT_EXPECT_EQ(test, word, 0x1234ULL);
 
@@ -44,7 +44,7 @@ static void odp_test_reaped(struct kunit *test)
 	u64 word = 1;
 
 	for (at = 0; at < len; at += stride)
-		KUNIT_EXPECT_EQ(test, odp_region_write(region, addr + at, &word,
+		KUNIT_EXPECT_EQ(test, odp_test_write(region, addr + at, &word,
 						       8), 0);
 	KUNIT_EXPECT_EQ(test, odp_test_windows(), 8);
 
@@ -55,7 +55,7 @@ static void odp_test_reaped(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, atomic_long_read(&odp_gauges.leaves), 0);
 
 	/* Nothing there, nothing kept. */
-	KUNIT_EXPECT_EQ(test, odp_region_read(region, addr, &word, 8), -EFAULT);
+	KUNIT_EXPECT_EQ(test, odp_test_read(region, addr, &word, 8), -EFAULT);
 	odp_test_reap(region);
 	KUNIT_EXPECT_EQ(test, odp_test_windows(), 0);
 	odp_region_destroy(region);
@@ -76,7 +76,7 @@ static void odp_test_prefetch(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, odp_region_prefetch(region, addr, LEN,
 						  ODP_PREFETCH_WRITE), 0);
 	faults = odp_test_stat(region, ODP_STAT_FAULTS);
-	KUNIT_EXPECT_EQ(test, odp_region_write(region, addr + LEN / 2, &word, 8),
+	KUNIT_EXPECT_EQ(test, odp_test_write(region, addr + LEN / 2, &word, 8),
 			0);
 	KUNIT_EXPECT_EQ(test, odp_test_stat(region, ODP_STAT_FAULTS), faults);
 
@@ -95,9 +95,9 @@ static void odp_test_dirty(struct kunit *test)
 	u64 word = 1;
 	int locked = 1;
 
-	KUNIT_EXPECT_EQ(test, odp_region_read(region, addr, &word, 8), 0);
+	KUNIT_EXPECT_EQ(test, odp_test_read(region, addr, &word, 8), 0);
 	word = 7;
-	KUNIT_EXPECT_EQ(test, odp_region_write(region, addr, &word, 8), 0);
+	KUNIT_EXPECT_EQ(test, odp_test_write(region, addr, &word, 8), 0);
 
 	mmap_read_lock(current->mm);
 	KUNIT_EXPECT_EQ(test, get_user_pages_remote(current->mm, addr, 1, 0,
@@ -127,7 +127,7 @@ static int odp_test_reader(void *arg)
 	int ret;
 
 	while (!kthread_should_stop()) {
-		ret = odp_region_read(race->region, race->addr, &word, 8);
+		ret = odp_test_read(race->region, race->addr, &word, 8);
 		race->reads++;
 		if (ret ? ret != -EFAULT : word & 1)
 			race->wrong++;

@@ -2,8 +2,10 @@
 /*
  * The engine's set-up for the tests, and their helpers
  */
+#include <linux/completion.h>
 #include <linux/module.h>
 #include <linux/mm.h>
+#include <linux/sizes.h>
 
 #include "test.h"
 
@@ -58,11 +60,115 @@ struct odp_region *odp_test_region(struct kunit *test, unsigned long start,
 	return region;
 }
 
+struct odp_test_waiter {
+	struct completion	notified;
+	int			ret;
+};
+
+static void odp_test_notified(void *ctx, u64 arg, int ret)
+{
+	struct odp_test_waiter *waiter = ctx;
+
+	waiter->ret = ret;
+	complete(&waiter->notified);
+}
+
+/* Return: 0 to try again. */
+static int odp_test_absent(struct odp_region *region, u64 va, u64 len,
+			   bool write)
+{
+	struct odp_test_waiter waiter;
+	struct odp_notify notify = {
+		.fn = odp_test_notified,
+		.ctx = &waiter,
+	};
+	int ret;
+
+	init_completion(&waiter.notified);
+	ret = odp_region_request(region, va, min_t(u64, len, SZ_2M), write,
+				 &notify);
+	if (ret == -EINPROGRESS) {
+		wait_for_completion(&waiter.notified);
+		ret = waiter.ret;
+	}
+	cond_resched();
+	return ret;
+}
+
+static int odp_test_copy(struct odp_region *region, u64 va, void *buf,
+			 size_t len, bool write)
+{
+	u64 done;
+	int ret;
+
+	for (;;) {
+		ret = odp_region_try_copy(region, va, buf, len, write, &done);
+		if (ret != -EAGAIN)
+			return ret;
+		va += done;
+		buf += done;
+		len -= done;
+		ret = odp_test_absent(region, va, len, write);
+		if (ret)
+			return ret;
+	}
+}
+
+int odp_test_read(struct odp_region *region, u64 va, void *buf, size_t len)
+{
+	return odp_test_copy(region, va, buf, len, false);
+}
+
+int odp_test_write(struct odp_region *region, u64 va, void *buf, size_t len)
+{
+	return odp_test_copy(region, va, buf, len, true);
+}
+
+static int odp_test_atomic64(struct odp_region *region, u64 va, bool cmp,
+			     u64 compare, u64 arg, u64 *orig)
+{
+	int ret;
+
+	do {
+		ret = odp_region_try_atomic64(region, va, cmp, compare, arg,
+					      orig);
+		if (ret != -EAGAIN)
+			return ret;
+		ret = odp_test_absent(region, va, sizeof(u64), true);
+	} while (!ret);
+	return ret;
+}
+
+int odp_test_cmpxchg64(struct odp_region *region, u64 va, u64 compare, u64 swap,
+		       u64 *orig)
+{
+	return odp_test_atomic64(region, va, true, compare, swap, orig);
+}
+
+int odp_test_fetch_add64(struct odp_region *region, u64 va, u64 add, u64 *orig)
+{
+	return odp_test_atomic64(region, va, false, 0, add, orig);
+}
+
+int odp_test_store64(struct odp_region *region, u64 va, u64 value)
+{
+	int ret;
+
+	do {
+		ret = odp_region_try_store64(region, va, value);
+		if (ret != -EAGAIN)
+			return ret;
+		ret = odp_test_absent(region, va, sizeof(u64), true);
+	} while (!ret);
+	return ret;
+}
+
 void odp_test_reap(struct odp_region *region)
 {
 	do {
-		mod_delayed_work(odp_wq, &region->reap, 0);
-		flush_delayed_work(&region->reap);
+		mod_delayed_work(odp_wq, &region->reap_timer, 0);
+		flush_delayed_work(&region->reap_timer);
+		flush_work(&region->reap.work);
 	} while (xa_marked(&region->windows, ODP_WINDOW_REAP));
 }
 

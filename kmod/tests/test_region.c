@@ -60,12 +60,12 @@ static void odp_test_data(struct kunit *test)
 	for (i = 0; i < ARRAY_SIZE(at); i++) {
 		unsigned long va = addr + 3 + at[i];
 
-		KUNIT_EXPECT_EQ(test, odp_region_write(region, va, buf, 9000), 0);
+		KUNIT_EXPECT_EQ(test, odp_test_write(region, va, buf, 9000), 0);
 		KUNIT_ASSERT_EQ(test, copy_from_user(back, (void __user *)va,
 						     9000), 0UL);
 		KUNIT_EXPECT_MEMEQ(test, back, buf, 9000);
 		memset(back, 0, 9000);
-		KUNIT_EXPECT_EQ(test, odp_region_read(region, va, back, 9000), 0);
+		KUNIT_EXPECT_EQ(test, odp_test_read(region, va, back, 9000), 0);
 		KUNIT_EXPECT_MEMEQ(test, back, buf, 9000);
 		buf[i]++;
 	}
@@ -80,20 +80,20 @@ static void odp_test_range(struct kunit *test)
 	u64 word = 0;
 
 	region = odp_test_region(test, addr + 64, PAGE_SIZE, true);
-	KUNIT_EXPECT_EQ(test, odp_region_read(region, addr + 63, &word, 1), -EINVAL);
-	KUNIT_EXPECT_EQ(test, odp_region_read(region, addr + 64 + PAGE_SIZE,
+	KUNIT_EXPECT_EQ(test, odp_test_read(region, addr + 63, &word, 1), -EINVAL);
+	KUNIT_EXPECT_EQ(test, odp_test_read(region, addr + 64 + PAGE_SIZE,
 					      &word, 1), -EINVAL);
-	KUNIT_EXPECT_EQ(test, odp_region_read(region, addr + 57 + PAGE_SIZE,
+	KUNIT_EXPECT_EQ(test, odp_test_read(region, addr + 57 + PAGE_SIZE,
 					      &word, 8), -EINVAL);
-	KUNIT_EXPECT_EQ(test, odp_region_read(region, U64_MAX - 2, &word, 8),
+	KUNIT_EXPECT_EQ(test, odp_test_read(region, U64_MAX - 2, &word, 8),
 			-EINVAL);
-	KUNIT_EXPECT_EQ(test, odp_region_read(region, addr + 56 + PAGE_SIZE,
+	KUNIT_EXPECT_EQ(test, odp_test_read(region, addr + 56 + PAGE_SIZE,
 					      &word, 8), 0);
 	KUNIT_EXPECT_EQ(test, odp_region_prefetch(region, addr + 64, 0, 0),
 			-EINVAL);
-	KUNIT_EXPECT_EQ(test, odp_region_cmpxchg64(region, addr + 68, 0, 1,
+	KUNIT_EXPECT_EQ(test, odp_test_cmpxchg64(region, addr + 68, 0, 1,
 						   &word), -EINVAL);
-	KUNIT_EXPECT_EQ(test, odp_region_store64(region, addr + 65, 1), -EINVAL);
+	KUNIT_EXPECT_EQ(test, odp_test_store64(region, addr + 65, 1), -EINVAL);
 	odp_region_destroy(region);
 	odp_test_unmap(test, addr, LEN);
 }
@@ -104,14 +104,14 @@ static void odp_test_atomics(struct kunit *test)
 	struct odp_region *region = odp_test_region(test, addr, LEN, true);
 	u64 orig = 0, now = 0;
 
-	KUNIT_EXPECT_EQ(test, odp_region_store64(region, addr + 8, 5), 0);
-	KUNIT_EXPECT_EQ(test, odp_region_fetch_add64(region, addr + 8, U64_MAX,
+	KUNIT_EXPECT_EQ(test, odp_test_store64(region, addr + 8, 5), 0);
+	KUNIT_EXPECT_EQ(test, odp_test_fetch_add64(region, addr + 8, U64_MAX,
 						     &orig), 0);
 	KUNIT_EXPECT_EQ(test, orig, 5ULL);
-	KUNIT_EXPECT_EQ(test, odp_region_cmpxchg64(region, addr + 8, 9, 1,
+	KUNIT_EXPECT_EQ(test, odp_test_cmpxchg64(region, addr + 8, 9, 1,
 						   &orig), 0);
 	KUNIT_EXPECT_EQ(test, orig, 4ULL);
-	KUNIT_EXPECT_EQ(test, odp_region_cmpxchg64(region, addr + 8, 4, 77,
+	KUNIT_EXPECT_EQ(test, odp_test_cmpxchg64(region, addr + 8, 4, 77,
 						   &orig), 0);
 	KUNIT_EXPECT_EQ(test, orig, 4ULL);
 	KUNIT_EXPECT_EQ(test, get_user(now, (u64 __user *)(addr + 8)), 0);
@@ -129,20 +129,20 @@ static void odp_test_rights(struct kunit *test)
 	u64 word = 1;
 
 	region = odp_test_region(test, rw, LEN, false);
-	KUNIT_EXPECT_EQ(test, odp_region_write(region, rw, &word, 8), -EACCES);
+	KUNIT_EXPECT_EQ(test, odp_test_write(region, rw, &word, 8), -EACCES);
 	KUNIT_EXPECT_EQ(test, odp_region_prefetch(region, rw, 8,
 						  ODP_PREFETCH_WRITE), -EACCES);
-	KUNIT_EXPECT_EQ(test, odp_region_read(region, rw, &word, 8), 0);
+	KUNIT_EXPECT_EQ(test, odp_test_read(region, rw, &word, 8), 0);
 	KUNIT_EXPECT_EQ(test, word, 0ULL);
 	odp_region_destroy(region);
 
 	region = odp_test_region(test, ro, LEN, true);
-	KUNIT_EXPECT_EQ(test, odp_region_read(region, ro, &word, 8), 0);
-	KUNIT_EXPECT_EQ(test, odp_region_write(region, ro, &word, 8), -EFAULT);
+	KUNIT_EXPECT_EQ(test, odp_test_read(region, ro, &word, 8), 0);
+	KUNIT_EXPECT_EQ(test, odp_test_write(region, ro, &word, 8), -EFAULT);
 	odp_region_destroy(region);
 
 	region = odp_test_region(test, none, LEN, true);
-	KUNIT_EXPECT_EQ(test, odp_region_read(region, none, &word, 8), -EFAULT);
+	KUNIT_EXPECT_EQ(test, odp_test_read(region, none, &word, 8), -EFAULT);
 	odp_region_destroy(region);
 
 	odp_test_unmap(test, ro, LEN);
@@ -156,12 +156,12 @@ static void odp_test_kill(struct kunit *test)
 	struct odp_region *region = odp_test_region(test, addr, LEN, true);
 	u64 word = 3;
 
-	KUNIT_EXPECT_EQ(test, odp_region_write(region, addr, &word, 8), 0);
+	KUNIT_EXPECT_EQ(test, odp_test_write(region, addr, &word, 8), 0);
 	odp_region_kill(region);
-	KUNIT_EXPECT_EQ(test, odp_region_read(region, addr, &word, 8),
+	KUNIT_EXPECT_EQ(test, odp_test_read(region, addr, &word, 8),
 			-ESHUTDOWN);
 	odp_region_revive(region);
-	KUNIT_EXPECT_EQ(test, odp_region_read(region, addr, &word, 8), 0);
+	KUNIT_EXPECT_EQ(test, odp_test_read(region, addr, &word, 8), 0);
 	odp_region_destroy(region);
 	odp_test_unmap(test, addr, LEN);
 }

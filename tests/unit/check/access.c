@@ -19,10 +19,10 @@ START_TEST(a_region_that_grants_no_writes)
 	cpu_poke(ARENA, 5);
 	ck_assert_int_eq(peek(region, ARENA), 5);
 	ck_assert_int_eq(poke(region, ARENA, 1), -EACCES);
-	ck_assert_int_eq(odp_region_store64(region, ARENA, 1), -EACCES);
-	ck_assert_int_eq(odp_region_fetch_add64(region, ARENA, 1, &orig),
+	ck_assert_int_eq(world_store64(region, ARENA, 1), -EACCES);
+	ck_assert_int_eq(world_fetch_add64(region, ARENA, 1, &orig),
 			 -EACCES);
-	ck_assert_int_eq(odp_region_cmpxchg64(region, ARENA, 5, 1, &orig),
+	ck_assert_int_eq(world_cmpxchg64(region, ARENA, 5, 1, &orig),
 			 -EACCES);
 	ck_assert_int_eq(odp_region_prefetch(region, ARENA, 1,
 					     ODP_PREFETCH_WRITE), -EACCES);
@@ -73,9 +73,9 @@ START_TEST(a_write_stops_where_the_mapping_does)
 
 	stub_mmap(world_mm, ARENA, ARENA + PAGE_SIZE, STUB_RW);
 	memset(buf, 6, sizeof(buf));
-	ck_assert_int_eq(odp_region_write(region, ARENA + PAGE_SIZE - 128, buf,
+	ck_assert_int_eq(world_write(region, ARENA + PAGE_SIZE - 128, buf,
 					  256), -EFAULT);
-	ck_assert_int_eq(odp_region_read(region, ARENA + PAGE_SIZE - 128, buf,
+	ck_assert_int_eq(world_read(region, ARENA + PAGE_SIZE - 128, buf,
 					 256), -EFAULT);
 	odp_region_destroy(region);
 }
@@ -109,7 +109,7 @@ START_TEST(writes_after_writeback_are_marked_again)
 	ck_assert(stub_clean(world_mm, ARENA));
 	ck_assert_int_eq(poke(region, ARENA, 2), 0);
 	ck_assert(stub_clean(world_mm, ARENA));
-	ck_assert_int_eq(odp_region_store64(region, ARENA, 3), 0);
+	ck_assert_int_eq(world_store64(region, ARENA, 3), 0);
 	ck_assert(stub_swap_out(world_mm, ARENA));
 	ck_assert_int_eq(cpu_peek(ARENA), 3);
 	odp_region_destroy(region);
@@ -157,24 +157,24 @@ START_TEST(words)
 	struct odp_region *region = mapped_region(MIB, STUB_RW);
 	u64 orig = 99, value;
 
-	ck_assert_int_eq(odp_region_fetch_add64(region, ARENA, 5, &orig), 0);
+	ck_assert_int_eq(world_fetch_add64(region, ARENA, 5, &orig), 0);
 	ck_assert_uint_eq(orig, 0);
-	ck_assert_int_eq(odp_region_cmpxchg64(region, ARENA, 4, 8, &orig), 0);
+	ck_assert_int_eq(world_cmpxchg64(region, ARENA, 4, 8, &orig), 0);
 	ck_assert_uint_eq(orig, 5);
-	ck_assert_int_eq(odp_region_cmpxchg64(region, ARENA, 5, 8, &orig), 0);
+	ck_assert_int_eq(world_cmpxchg64(region, ARENA, 5, 8, &orig), 0);
 	ck_assert_uint_eq(orig, 5);
-	ck_assert_int_eq(odp_region_fetch_add64(region, ARENA, ~0ULL, &orig),
+	ck_assert_int_eq(world_fetch_add64(region, ARENA, ~0ULL, &orig),
 			 0);
 	ck_assert_uint_eq(orig, 8);
-	ck_assert_int_eq(odp_region_read(region, ARENA, &value, 8), 0);
+	ck_assert_int_eq(world_read(region, ARENA, &value, 8), 0);
 	ck_assert_uint_eq(value, 7);
-	ck_assert_int_eq(odp_region_store64(region, ARENA + MIB - 8, 1), 0);
-	ck_assert_int_eq(odp_region_store64(region, ARENA + 4, 1), -EINVAL);
-	ck_assert_int_eq(odp_region_cmpxchg64(region, ARENA + 1, 0, 0, &orig),
+	ck_assert_int_eq(world_store64(region, ARENA + MIB - 8, 1), 0);
+	ck_assert_int_eq(world_store64(region, ARENA + 4, 1), -EINVAL);
+	ck_assert_int_eq(world_cmpxchg64(region, ARENA + 1, 0, 0, &orig),
 			 -EINVAL);
-	ck_assert_int_eq(odp_region_fetch_add64(region, ARENA + 7, 0, &orig),
+	ck_assert_int_eq(world_fetch_add64(region, ARENA + 7, 0, &orig),
 			 -EINVAL);
-	ck_assert_int_eq(odp_region_store64(region, ARENA + MIB, 1), -EINVAL);
+	ck_assert_int_eq(world_store64(region, ARENA + MIB, 1), -EINVAL);
 	odp_region_destroy(region);
 }
 END_TEST
@@ -194,8 +194,8 @@ START_TEST(words_under_the_drivers_lock)
 	spin_lock_init(&lock);
 	stub_mmap(world_mm, ARENA, ARENA + MIB, STUB_RW);
 	region = odp_region_create(&attr);
-	ck_assert_int_eq(odp_region_fetch_add64(region, ARENA, 5, &orig), 0);
-	ck_assert_int_eq(odp_region_cmpxchg64(region, ARENA, 5, 6, &orig), 0);
+	ck_assert_int_eq(world_fetch_add64(region, ARENA, 5, &orig), 0);
+	ck_assert_int_eq(world_cmpxchg64(region, ARENA, 5, 6, &orig), 0);
 	ck_assert_uint_eq(orig, 5);
 	ck_assert(!lockdep_is_held(&lock));
 	odp_region_destroy(region);
@@ -208,10 +208,10 @@ START_TEST(flush)
 
 	stub_mmap(world_mm, ARENA, ARENA + MIB, STUB_RW | STUB_PMEM);
 	stub_mmap(world_mm, ARENA + MIB, ARENA + 2 * MIB, STUB_RW);
-	ck_assert_int_eq(odp_region_flush_persistent(region, ARENA + 100, 8000),
+	ck_assert_int_eq(world_flush(region, ARENA + 100, 8000),
 			 0);
 	ck_assert_int_eq(stub_pmem_flushed(), 8000);
-	ck_assert_int_eq(odp_region_flush_persistent(region, ARENA + MIB, 1),
+	ck_assert_int_eq(world_flush(region, ARENA + MIB, 1),
 			 -EINVAL);
 	odp_region_destroy(region);
 }
@@ -314,7 +314,7 @@ START_TEST(handled_pages_are_those_translated)
 					     ODP_PREFETCH_NO_FAULT), 0);
 	ck_assert_int_eq(entries(), 1);
 	ck_assert_int_eq(region_stat(region, ODP_STAT_FAULTS_HANDLED), 1);
-	ck_assert_int_eq(odp_region_read(region, ARENA + MIB, &word, 8), 0);
+	ck_assert_int_eq(world_read(region, ARENA + MIB, &word, 8), 0);
 	odp_region_get_stats(region, &stats);
 	ck_assert_uint_eq(stats.page_faults, 1);
 	ck_assert_uint_eq(stats.page_faults_handled, 2);

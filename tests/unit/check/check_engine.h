@@ -22,6 +22,23 @@ int peek(struct odp_region *region, unsigned long va);
 int poke(struct odp_region *region, unsigned long va, unsigned char value);
 int cpu_peek(unsigned long va);
 void cpu_poke(unsigned long va, unsigned char value);
+
+/* A task that reads, or writes, one byte. */
+#define NOT_YET		12345
+
+struct reader {
+	struct odp_region *region;
+	unsigned long va;
+	bool write;
+	int ret;		/* NOT_YET until it is over */
+};
+
+struct task_struct *reader_start(struct reader *r);
+
+/* A region over memory that a userfaultfd handler must bring. */
+struct odp_region *slow_region(void);
+extern const char page_of_seven[4096];
+
 long windows(void);
 long leaves(void);
 long entries(void);
@@ -32,6 +49,8 @@ Suite *suite_table(void);
 Suite *suite_window(void);
 Suite *suite_access(void);
 Suite *suite_life(void);
+Suite *suite_share(void);
+Suite *suite_minor(void);
 Suite *suite_failure(void);
 
 #endif /* CHECK_ENGINE_H */

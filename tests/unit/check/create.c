@@ -86,11 +86,11 @@ static void cross(struct odp_region *region, unsigned long boundary)
 	char out[64], in[64];
 
 	memset(out, boundary >> 21, sizeof(out));
-	ck_assert_int_eq(odp_region_write(region, boundary - 32, out, 64), 0);
+	ck_assert_int_eq(world_write(region, boundary - 32, out, 64), 0);
 	ck_assert_int_eq(stub_user_copy(world_mm, boundary - 32, in, 64, false),
 			 0);
 	ck_assert_mem_eq(in, out, 64);
-	ck_assert_int_eq(odp_region_read(region, boundary - 32, in, 64), 0);
+	ck_assert_int_eq(world_read(region, boundary - 32, in, 64), 0);
 	ck_assert_mem_eq(in, out, 64);
 	ck_assert_int_eq(poke(region, boundary - 1, 1), 0);
 	ck_assert_int_eq(poke(region, boundary, 2), 0);
@@ -144,13 +144,13 @@ START_TEST(lengths_that_wrap)
 
 	stub_mmap(world_mm, ARENA, ARENA + MIB, STUB_RW);
 	region = world_region(ARENA, MIB, true);
-	ck_assert_int_eq(odp_region_read(region, ARENA + 1, &byte, ~0UL),
+	ck_assert_int_eq(world_read(region, ARENA + 1, &byte, ~0UL),
 			 -EINVAL);
-	ck_assert_int_eq(odp_region_read(region, ARENA + 1, &byte, MIB),
+	ck_assert_int_eq(world_read(region, ARENA + 1, &byte, MIB),
 			 -EINVAL);
-	ck_assert_int_eq(odp_region_read(region, ~0ULL, &byte, 2), -EINVAL);
-	ck_assert_int_eq(odp_region_read(region, ARENA + MIB, &byte, 0), 0);
-	ck_assert_int_eq(odp_region_read(region, ARENA + MIB + 1, &byte, 0),
+	ck_assert_int_eq(world_read(region, ~0ULL, &byte, 2), -EINVAL);
+	ck_assert_int_eq(world_read(region, ARENA + MIB, &byte, 0), 0);
+	ck_assert_int_eq(world_read(region, ARENA + MIB + 1, &byte, 0),
 			 -EINVAL);
 	ck_assert_int_eq(odp_region_prefetch(region, ARENA, ~0ULL, 0), -EINVAL);
 	ck_assert_int_eq(odp_region_prefetch(region, ARENA, 0, 0), -EINVAL);

@@ -8,35 +8,6 @@
 
 #include "check_engine.h"
 
-static const char page_of_seven[4096] = { 7, 7, 7, 7, 7, 7, 7, 7 };
-
-struct reader {
-	struct odp_region *region;
-	unsigned long va;
-	bool write;
-	int ret;
-};
-
-static void reader_run(void *arg)
-{
-	struct reader *r = arg;
-
-	r->ret = r->write ? poke(r->region, r->va, 1) : peek(r->region, r->va);
-}
-
-static struct task_struct *reader_start(struct reader *r)
-{
-	r->ret = 12345;
-	return stub_spawn("reader", world_mm, reader_run, r);
-}
-
-/* A region over memory that a userfaultfd handler must bring. */
-static struct odp_region *slow_region(void)
-{
-	stub_mmap(world_mm, ARENA, ARENA + MIB, STUB_RW | STUB_UFFD);
-	return world_region(ARENA, MIB, true);
-}
-
 START_TEST(a_slow_page_arrives)
 {
 	struct reader r = { .region = slow_region(), .va = ARENA };
@@ -123,90 +94,24 @@ START_TEST(destroyed_with_a_prefetch_in_flight)
 }
 END_TEST
 
-START_TEST(a_page_that_never_arrives)
+static void prefetch_run(void *arg)
 {
-	struct reader r = { .region = slow_region(), .va = ARENA };
-	unsigned long before = jiffies;
-	struct task_struct *task = reader_start(&r);
+	struct reader *r = arg;
 
-	stub_join(task);
-	ck_assert_int_eq(r.ret, -ETIMEDOUT);
-	ck_assert_uint_ge(jiffies - before, HZ);
-	odp_region_destroy(r.region);
-	stub_uffd_copy(world_mm, ARENA, page_of_seven);
-	stub_run_all();
-	ck_assert_int_eq(atomic_long_read(&odp_gauges.regions), 0);
-}
-END_TEST
-
-static unsigned int questions, patience;
-
-static bool give_up(void)
-{
-	return ++questions > patience;
+	r->ret = odp_region_prefetch(r->region, r->va, PAGE_SIZE,
+				     ODP_PREFETCH_WRITE);
 }
 
-/* Over memory that a userfaultfd handler must bring; the driver gives up after so many questions. */
-static struct odp_region *slow_region_until(unsigned int count)
+static struct task_struct *prefetch_start(struct reader *r)
 {
-	struct odp_region_attr attr = {
-		.start = ARENA,
-		.length = MIB,
-		.writable = true,
-		.give_up = give_up,
-	};
-	struct odp_region *region;
-
-	questions = 0;
-	patience = count;
-	stub_mmap(world_mm, ARENA, ARENA + MIB, STUB_RW | STUB_UFFD);
-	region = odp_region_create(&attr);
-	ck_assert(!IS_ERR(region));
-	return region;
+	r->ret = NOT_YET;
+	return stub_spawn("prefetch", world_mm, prefetch_run, r);
 }
-
-START_TEST(a_driver_gives_up)
-{
-	struct reader r = { .region = slow_region_until(3), .va = ARENA };
-	unsigned long before = jiffies;
-	struct task_struct *task = reader_start(&r);
-
-	stub_join(task);
-	ck_assert_int_eq(r.ret, -ECANCELED);
-	ck_assert_uint_eq(questions, 4);
-	ck_assert_uint_lt(jiffies - before, HZ);
-	/* The fault goes on for whoever comes next. */
-	stub_uffd_copy(world_mm, ARENA, page_of_seven);
-	stub_run_all();
-	ck_assert_int_eq(peek(r.region, ARENA), 7);
-	ck_assert_uint_eq(questions, 4);
-	odp_region_destroy(r.region);
-}
-END_TEST
-
-/* It is asked for as long as anybody would wait, and not after the page has come. */
-START_TEST(a_driver_does_not_give_up)
-{
-	struct reader r = { .region = slow_region_until(UINT_MAX), .va = ARENA };
-	struct task_struct *task = reader_start(&r);
-	unsigned long before = jiffies;
-
-	stub_join(task);
-	ck_assert_int_eq(r.ret, -ETIMEDOUT);
-	ck_assert_uint_gt(questions, 100);
-	ck_assert_uint_ge(jiffies - before, HZ);
-	task = reader_start(&r);
-	stub_uffd_copy(world_mm, ARENA, page_of_seven);
-	stub_join(task);
-	ck_assert_int_eq(r.ret, 7);
-	odp_region_destroy(r.region);
-}
-END_TEST
 
 START_TEST(a_killed_caller_returns)
 {
 	struct reader r = { .region = slow_region(), .va = ARENA };
-	struct task_struct *task = reader_start(&r);
+	struct task_struct *task = prefetch_start(&r);
 
 	stub_run_all();
 	stub_kill(task);
@@ -219,29 +124,75 @@ START_TEST(a_killed_caller_returns)
 }
 END_TEST
 
-static void prefetch_run(void *arg)
-{
-	struct reader *r = arg;
-
-	r->ret = odp_region_prefetch(r->region, r->va, PAGE_SIZE,
-				     ODP_PREFETCH_WRITE);
-}
-
 START_TEST(a_prefetch_waits_as_long_as_it_takes)
 {
-	struct reader r = { .region = slow_region_until(0), .va = ARENA, .ret = 1 };
-	struct task_struct *task;
+	struct reader r = { .region = slow_region(), .va = ARENA };
+	struct task_struct *task = prefetch_start(&r);
 
-	task = stub_spawn("prefetch", world_mm, prefetch_run, &r);
 	stub_run_all();
 	stub_advance(1000 * HZ);
 	stub_run_all();
-	ck_assert_int_eq(r.ret, 1);
-	ck_assert_uint_eq(questions, 0);
+	ck_assert_int_eq(r.ret, NOT_YET);
 	stub_uffd_copy(world_mm, ARENA, page_of_seven);
 	stub_join(task);
 	ck_assert_int_eq(r.ret, 0);
 	odp_region_destroy(r.region);
+}
+END_TEST
+
+START_TEST(a_prefetch_ends_with_its_region)
+{
+	struct reader r = { .region = slow_region(), .va = ARENA };
+	struct task_struct *task = prefetch_start(&r);
+	unsigned long before = jiffies;
+
+	stub_run_all();
+	odp_region_kill(r.region);
+	stub_join(task);
+	ck_assert_int_eq(r.ret, -ESHUTDOWN);
+	ck_assert_uint_eq(jiffies, before);
+	odp_region_destroy(r.region);
+	stub_uffd_copy(world_mm, ARENA, page_of_seven);
+	stub_run_all();
+}
+END_TEST
+
+/* No access waits: what is there is done, and how far that goes is said. */
+START_TEST(a_try_stops_at_the_page_that_is_absent)
+{
+	struct odp_region *region = slow_region();
+	unsigned char buf[2 * 4096] = {};
+	u64 done, orig = 99;
+
+	stub_uffd_copy(world_mm, ARENA, page_of_seven);
+	ck_assert_int_eq(odp_region_try_copy(region, ARENA, buf, 1, false,
+					     &done), -EAGAIN);
+	ck_assert_uint_eq(done, 0);
+	ck_assert_int_eq(peek(region, ARENA), 7);
+	ck_assert_int_eq(odp_region_try_copy(region, ARENA + 4, buf,
+					     2 * PAGE_SIZE, false, &done),
+			 -EAGAIN);
+	ck_assert_uint_eq(done, PAGE_SIZE - 4);
+	ck_assert_uint_eq(buf[0], 7);
+	ck_assert_int_eq(odp_region_try_copy(region, ARENA, buf, PAGE_SIZE,
+					     false, &done), 0);
+	ck_assert_uint_eq(done, PAGE_SIZE);
+	ck_assert_int_eq(odp_region_try_copy(region, ARENA + MIB - 1, buf, 2,
+					     false, &done), -EINVAL);
+	ck_assert_uint_eq(done, 0);
+	ck_assert_int_eq(odp_region_try_atomic64(region, ARENA + PAGE_SIZE,
+						 false, 0, 1, &orig), -EAGAIN);
+	ck_assert_int_eq(odp_region_try_store64(region, ARENA + PAGE_SIZE, 1),
+			 -EAGAIN);
+	ck_assert_int_eq(odp_region_try_flush(region, ARENA + PAGE_SIZE, 8,
+					      &done), -EAGAIN);
+	ck_assert_uint_eq(orig, 99);
+	/* Nobody was asked for anything. */
+	ck_assert_int_eq(atomic_long_read(&odp_gauges.faults), 0);
+	odp_region_kill(region);
+	ck_assert_int_eq(odp_region_try_copy(region, ARENA, buf, 1, false,
+					     &done), -ESHUTDOWN);
+	odp_region_destroy(region);
 }
 END_TEST
 
@@ -264,102 +215,6 @@ START_TEST(faults_for_others_go_on_meanwhile)
 	ck_assert_int_eq(r.ret, -EFAULT);
 	odp_region_destroy(other);
 	odp_region_destroy(r.region);
-}
-END_TEST
-
-/* A user's share of the workers: the rest of the requests waits, others' do not. */
-START_TEST(users_have_their_shares)
-{
-	unsigned int share = odp_owner_share, i;
-	struct odp_region *slow, *same, *other;
-	struct task_struct *task[4];
-	struct reader r[4];
-
-	odp_owner_share = 2;
-	slow = slow_region();
-	stub_mmap(world_mm, ARENA + GIB, ARENA + 2 * GIB, STUB_RW);
-	same = world_region(ARENA + GIB, GIB, true);
-	stub_uid.val = 1000;
-	other = world_region(ARENA + GIB, GIB, true);
-	stub_uid.val = 0;
-
-	for (i = 0; i < 3; i++) {
-		r[i] = (struct reader) { .region = slow,
-					 .va = ARENA + i * PAGE_SIZE };
-		task[i] = reader_start(&r[i]);
-	}
-	r[3] = (struct reader) { .region = same, .va = ARENA + GIB };
-	task[3] = reader_start(&r[3]);
-	stub_run_all();
-	ck_assert_int_eq(atomic_long_read(&odp_gauges.faults), 4);
-	/* Another user is served, this one waits for its turn. */
-	ck_assert_int_eq(peek(other, ARENA + GIB + MIB), 0);
-	ck_assert_int_eq(r[3].ret, 12345);
-	stub_uffd_copy(world_mm, ARENA, page_of_seven);
-	stub_run_all();
-	ck_assert_int_eq(r[0].ret, 7);
-	/* The third for a slow page came before it. */
-	ck_assert_int_eq(r[3].ret, 12345);
-	stub_uffd_copy(world_mm, ARENA + PAGE_SIZE, page_of_seven);
-	stub_run_all();
-	ck_assert_int_eq(r[3].ret, 0);
-	/* A region may end while a request of its waits for its turn. */
-	stub_uffd_copy(world_mm, ARENA + 2 * PAGE_SIZE, page_of_seven);
-	for (i = 0; i < 4; i++)
-		stub_join(task[i]);
-	for (i = 0; i < 3; i++)
-		odp_region_ahead(slow, ARENA + (8 + i) * PAGE_SIZE, 1, true);
-	odp_region_destroy(slow);
-	odp_region_destroy(same);
-	odp_region_destroy(other);
-	for (i = 0; i < 2; i++)
-		stub_uffd_copy(world_mm, ARENA + (8 + i) * PAGE_SIZE,
-			       page_of_seven);
-	stub_run_all();
-	ck_assert_int_eq(atomic_long_read(&odp_gauges.regions), 0);
-	odp_owner_share = share;
-}
-END_TEST
-
-/* Requests that nobody waits for have half of the share, and come last. */
-START_TEST(hints_come_last)
-{
-	unsigned int share = odp_owner_share, i;
-	struct odp_region *slow = slow_region();
-	struct task_struct *task[2];
-	struct reader r[2];
-
-	odp_owner_share = 2;
-	for (i = 0; i < 3; i++)
-		odp_region_ahead(slow, ARENA + (20 + i) * PAGE_SIZE, 1, true);
-	stub_run_all();
-	for (i = 0; i < 2; i++) {
-		r[i] = (struct reader) { .region = slow,
-					 .va = ARENA + i * PAGE_SIZE };
-		task[i] = reader_start(&r[i]);
-		stub_run_all();
-	}
-	/* The first reader has a worker, though three hints were there before. */
-	stub_uffd_copy(world_mm, ARENA, page_of_seven);
-	stub_run_all();
-	ck_assert_int_eq(r[0].ret, 7);
-	/* And the second has its one, though two of them still wait. */
-	stub_uffd_copy(world_mm, ARENA + PAGE_SIZE, page_of_seven);
-	stub_run_all();
-	ck_assert_int_eq(r[1].ret, 7);
-	for (i = 0; i < 3; i++) {
-		ck_assert(!odp_region_ready(slow, ARENA + (20 + i) * PAGE_SIZE,
-					    1, true));
-		stub_uffd_copy(world_mm, ARENA + (20 + i) * PAGE_SIZE,
-			       page_of_seven);
-		stub_run_all();
-		ck_assert(odp_region_ready(slow, ARENA + (20 + i) * PAGE_SIZE,
-					   1, true));
-	}
-	for (i = 0; i < 2; i++)
-		stub_join(task[i]);
-	odp_region_destroy(slow);
-	odp_owner_share = share;
 }
 END_TEST
 
@@ -587,23 +442,38 @@ START_TEST(requests_are_paid_for)
 	stub_memcg_full = true;
 	odp_region_ahead(region, ARENA, PAGE_SIZE, true);
 	ck_assert_int_eq(atomic_long_read(&odp_gauges.faults), 2);
-	for (count = 2; count < 2000; count++)
-		if (request(region, ARENA, 1, &told[count]) != -EINPROGRESS)
-			break;
-	ck_assert_uint_eq(count, 1 + 1024);
-	ck_assert_int_eq(request(region, ARENA, 1, &told[count]), -ENOMEM);
-	ck_assert_int_eq(world_mm->memcg.charged, before + 1);
-	/* Room is made for who would meet an error, and for nobody else. */
+	for (count = 2; count < 1 + 1024; count++)
+		ck_assert_int_eq(request(region, ARENA, 1, &told[count]),
+				 -EINPROGRESS);
+	ck_assert_int_eq(atomic_long_read(&odp_gauges.faults), count);
+	/* One more meets no error; it is notified to try again. */
+	for (i = 0; i < 3; i++) {
+		ck_assert_int_eq(request(region, ARENA, 1, &told[count]),
+				 -EINPROGRESS);
+		ck_assert_int_eq(atomic_long_read(&odp_gauges.faults), count);
+		stub_run_all();
+		ck_assert_uint_eq(told[count].times, 0);
+		stub_advance(HZ / 10);
+		stub_run_all();
+		ck_assert_uint_eq(told[count].times, 1);
+		ck_assert_int_eq(told[count].ret, 0);
+	}
+	/* Room is made in the cgroup for nobody: a worker would have to wait. */
 	stub_memcg_has_cache = true;
 	odp_region_ahead(region, ARENA, PAGE_SIZE, true);
-	ck_assert_int_eq(world_mm->memcg.charged, before + 1);
 	ck_assert_int_eq(request(region, ARENA, 1, &told[count]), -EINPROGRESS);
+	ck_assert_int_eq(world_mm->memcg.charged, before + 1);
+	/* But for a prefetch, which its caller waits for. */
+	ck_assert_int_eq(odp_region_prefetch(region, ARENA + MIB - 1, 1,
+					     ODP_PREFETCH_ASYNC), 0);
 	ck_assert_int_eq(world_mm->memcg.charged, before + 2);
 	stub_memcg_has_cache = false;
 	stub_memcg_full = false;
 	ck_assert_int_eq(request(region, ARENA, 1, &told[++count]), -EINPROGRESS);
+	stub_advance(HZ / 10);
 	stub_run_all();
 	stub_uffd_copy(world_mm, ARENA, page_of_seven);
+	stub_uffd_copy(world_mm, ARENA + MIB - PAGE_SIZE, page_of_seven);
 	stub_run_all();
 	for (i = 0; i <= count; i++)
 		ck_assert_uint_eq(told[i].times, i != 1);
@@ -622,6 +492,35 @@ START_TEST(requests_are_paid_for)
 	stub_run_all();
 	ck_assert_int_eq(world_mm->memcg.charged, 0);
 	odp_owner_share = share;
+}
+END_TEST
+
+/* One for which there was no memory at all is told of the end like any other. */
+START_TEST(the_end_tells_the_starved)
+{
+	struct odp_region *region = slow_region();
+	struct told told[2];
+
+	stub_fail_from = 1;
+	ck_assert_int_eq(request(region, ARENA, 1, &told[0]), -EINPROGRESS);
+	ck_assert_int_eq(request(region, ARENA, 1, &told[1]), -EINPROGRESS);
+	stub_fail_from = 0;
+	ck_assert_int_eq(atomic_long_read(&odp_gauges.faults), 0);
+	odp_region_kill(region);
+	ck_assert_uint_eq(told[0].times + told[1].times, 2);
+	ck_assert_int_eq(told[0].ret, -ESHUTDOWN);
+	odp_region_revive(region);
+	stub_fail_from = 1;
+	ck_assert_int_eq(request(region, ARENA, 1, &told[0]), -EINPROGRESS);
+	stub_fail_from = 0;
+	/* With its timer due, and all at once. */
+	odp_region_destroy(region);
+	ck_assert_uint_eq(told[0].times, 1);
+	stub_run_all();
+	ck_assert_int_eq(stub_works(), 0);
+	stub_advance(HZ);
+	stub_run_all();
+	ck_assert_uint_eq(told[0].times + told[1].times, 2);
 }
 END_TEST
 
@@ -691,14 +590,11 @@ Suite *suite_life(void)
 	tcase_add_test(tc, killed_means_refused_also_for_pages_that_are_there);
 	tcase_add_test(tc, a_fault_queued_before_the_kill_does_nothing);
 	tcase_add_test(tc, destroyed_with_a_prefetch_in_flight);
-	tcase_add_test(tc, a_page_that_never_arrives);
-	tcase_add_test(tc, a_driver_gives_up);
-	tcase_add_test(tc, a_driver_does_not_give_up);
 	tcase_add_test(tc, a_killed_caller_returns);
 	tcase_add_test(tc, a_prefetch_waits_as_long_as_it_takes);
+	tcase_add_test(tc, a_prefetch_ends_with_its_region);
+	tcase_add_test(tc, a_try_stops_at_the_page_that_is_absent);
 	tcase_add_test(tc, faults_for_others_go_on_meanwhile);
-	tcase_add_test(tc, users_have_their_shares);
-	tcase_add_test(tc, hints_come_last);
 	tcase_add_test(tc, ids_of_a_namespace_are_its_owners);
 	tcase_add_test(tc, owner_exits);
 	tcase_add_test(tc, owner_exits_with_a_fault_in_flight);
@@ -710,6 +606,7 @@ Suite *suite_life(void)
 	tcase_add_test(tc, a_request_that_cannot_be);
 	tcase_add_test(tc, requests_are_paid_for);
 	tcase_add_test(tc, the_end_tells_every_request_once);
+	tcase_add_test(tc, the_end_tells_the_starved);
 	tcase_add_test(tc, ahead_of_an_access);
 	suite_add_tcase(suite, tc);
 	return suite;

@@ -27,14 +27,14 @@ TCase *case_new(const char *name)
 int peek(struct odp_region *region, unsigned long va)
 {
 	unsigned char byte;
-	int ret = odp_region_read(region, va, &byte, 1);
+	int ret = world_read(region, va, &byte, 1);
 
 	return ret ? ret : byte;
 }
 
 int poke(struct odp_region *region, unsigned long va, unsigned char value)
 {
-	return odp_region_write(region, va, &value, 1);
+	return world_write(region, va, &value, 1);
 }
 
 int cpu_peek(unsigned long va)
@@ -48,6 +48,27 @@ int cpu_peek(unsigned long va)
 void cpu_poke(unsigned long va, unsigned char value)
 {
 	ck_assert_int_eq(stub_user_copy(world_mm, va, &value, 1, true), 0);
+}
+
+static void reader_run(void *arg)
+{
+	struct reader *r = arg;
+
+	r->ret = r->write ? poke(r->region, r->va, 1) : peek(r->region, r->va);
+}
+
+struct task_struct *reader_start(struct reader *r)
+{
+	r->ret = NOT_YET;
+	return stub_spawn("reader", world_mm, reader_run, r);
+}
+
+const char page_of_seven[4096] = { 7, 7, 7, 7, 7, 7, 7, 7 };
+
+struct odp_region *slow_region(void)
+{
+	stub_mmap(world_mm, ARENA, ARENA + MIB, STUB_RW | STUB_UFFD);
+	return world_region(ARENA, MIB, true);
 }
 
 long windows(void)
@@ -79,6 +100,8 @@ int main(void)
 	srunner_add_suite(runner, suite_window());
 	srunner_add_suite(runner, suite_access());
 	srunner_add_suite(runner, suite_life());
+	srunner_add_suite(runner, suite_share());
+	srunner_add_suite(runner, suite_minor());
 	srunner_add_suite(runner, suite_failure());
 	srunner_run_all(runner, CK_ENV);
 	failed = srunner_ntests_failed(runner);

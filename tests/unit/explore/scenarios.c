@@ -26,14 +26,14 @@ static void expect(bool ok, const char *what)
 static int peek(unsigned long va)
 {
 	unsigned char byte;
-	int ret = odp_region_read(region, va, &byte, 1);
+	int ret = world_read(region, va, &byte, 1);
 
 	return ret ? ret : byte;
 }
 
 static int poke(unsigned long va, unsigned char value)
 {
-	return odp_region_write(region, va, &value, 1);
+	return world_write(region, va, &value, 1);
 }
 
 static int cpu_peek(unsigned long va)
@@ -104,6 +104,14 @@ static void set_up_border(void)
 	cpu_poke(ARENA, 1);
 }
 
+/* A write to the zero page copies it in the caller's context; its neighbour is mapped. */
+static void set_up_copy(void)
+{
+	set_up_flags(STUB_RW);
+	expect(peek(ARENA) == 0, "set up");
+	cpu_poke(ARENA + PAGE_SIZE, 1);
+}
+
 static void set_up_untouched(void)
 {
 	set_up_flags(STUB_RW);
@@ -152,13 +160,25 @@ static void add_one(void *unused)
 {
 	u64 orig;
 
-	expect(!odp_region_fetch_add64(region, ARENA + 8, 1, &orig),
+	expect(!world_fetch_add64(region, ARENA + 8, 1, &orig),
 	       "an atomic failed");
 }
 
 static void migrate(void *unused)
 {
 	stub_migrate(world_mm, ARENA);
+}
+
+/* One request for both pages, so that nothing comes between copy and look. */
+static void write_over_border(void *unused)
+{
+	expect(world_write(region, ARENA + PAGE_SIZE - 1, "\2\1", 2) == 0,
+	       "a write failed");
+}
+
+static void migrate_next(void *unused)
+{
+	stub_migrate(world_mm, ARENA + PAGE_SIZE);
 }
 
 static void migrate_twice(void *unused)
@@ -263,9 +283,9 @@ static void read_unless_killed(void *unused)
 	expect(!killed || v == -ESHUTDOWN, "a read after the end");
 }
 
-static void read_till_killed(void *unused)
+static void prefetch_till_killed(void *unused)
 {
-	result = peek(ARENA);
+	result = odp_region_prefetch(region, ARENA, 1, 0);
 	expect(result == -ESHUTDOWN && jiffies == started,
 	       "the end does not wake who waits");
 }
@@ -304,6 +324,13 @@ static void read_slow(void *unused)
 {
 	result = peek(ARENA);
 	expect(result == 5, "a page that arrives is not seen");
+	expect(jiffies == started, "a wake-up is lost");
+}
+
+static void prefetch_slow(void *unused)
+{
+	result = odp_region_prefetch(region, ARENA, 1, 0);
+	expect(result == 0, "a page that arrives is not seen");
 	expect(jiffies == started, "a wake-up is lost");
 }
 
@@ -499,6 +526,15 @@ static void finish_two_pages(void)
 	finish();
 }
 
+/* What was installed from a page on its way out would be seen here. */
+static void finish_copy(void)
+{
+	expect(peek(ARENA + PAGE_SIZE) == 1, "a read saw neither page");
+	expect(cpu_peek(ARENA + PAGE_SIZE - 1) == 2 &&
+	       cpu_peek(ARENA + PAGE_SIZE) == 1, "a write is lost");
+	finish();
+}
+
 static void finish_sum(void)
 {
 	expect(cpu_peek(ARENA + 8) == 2, "an addition is lost");
@@ -566,6 +602,11 @@ const struct scenario scenarios[] = {
 	  "the same; another mapping takes the place",
 	  set_up_short, { { "read", read_either }, { "replace", replace } },
 	  finish },
+	{ "copy-in-caller", 2,
+	  "a write that copies in its own context; the next page moves",
+	  set_up_copy, { { "write", write_over_border },
+			 { "move", migrate_next } },
+	  finish_copy },
 	{ "window-born", 2,
 	  "a window is made while its neighbour and it are invalidated",
 	  set_up_border, { { "read", read_dropped }, { "drop", drop } },
@@ -600,8 +641,8 @@ const struct scenario scenarios[] = {
 	  set_up_present, { { "read", read_unless_killed }, { "kill", kill } },
 	  finish_one },
 	{ "kill-waiter", 1,
-	  "a read that waits for userfaultfd; the region ends",
-	  set_up_slow, { { "read", read_till_killed }, { "kill", kill },
+	  "a prefetch that waits for userfaultfd; the region ends",
+	  set_up_slow, { { "prefetch", prefetch_till_killed }, { "kill", kill },
 			 { "handler", handle_late } },
 	  finish },
 	{ "kill-invalidating", 1,
@@ -612,6 +653,10 @@ const struct scenario scenarios[] = {
 	{ "slow-page", 2,
 	  "a read that waits for userfaultfd; the page arrives",
 	  set_up_slow, { { "read", read_slow }, { "handler", handle } },
+	  finish },
+	{ "slow-prefetch", 2,
+	  "a prefetch that waits for userfaultfd; the page arrives",
+	  set_up_slow, { { "prefetch", prefetch_slow }, { "handler", handle } },
 	  finish },
 	{ "destroy-prefetch", 2,
 	  "the region goes under a prefetch; the page moves",

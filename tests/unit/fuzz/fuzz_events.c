@@ -118,7 +118,7 @@ static void do_read(struct odp_region *r, const struct span *s)
 	unsigned int i;
 	int ret;
 
-	ret = r ? odp_region_read(r, span_va(s), buf, s->len) :
+	ret = r ? world_read(r, span_va(s), buf, s->len) :
 		  stub_user_copy(world_mm, span_va(s), buf, s->len, false);
 	expect_status(ret, allowed(s, STUB_READ));
 	for (i = 0; !ret && i < s->len; i++)
@@ -149,7 +149,7 @@ static void do_write(struct odp_region *r, const struct span *s,
 	int ret;
 
 	memset(buf, value, sizeof(buf));
-	ret = r ? odp_region_write(r, span_va(s), buf, s->len) :
+	ret = r ? world_write(r, span_va(s), buf, s->len) :
 		  stub_user_copy(world_mm, span_va(s), buf, s->len, true);
 	expect_status(ret, allowed(s, STUB_RW));
 	if (ret) {
@@ -166,7 +166,7 @@ static void do_add(struct odp_region *r, unsigned int page, u64 add)
 	int ret;
 
 	huge_touched |= page >= SMALL;
-	ret = odp_region_fetch_add64(r, page_va(page), add, &orig);
+	ret = world_fetch_add64(r, page_va(page), add, &orig);
 	expect_status(ret, (model[page].flags & STUB_RW) == STUB_RW);
 	if (ret)
 		return;
@@ -290,7 +290,7 @@ static void do_access(const uint8_t *in)
 		break;
 	case 1:
 		if (r && !writable[i])
-			expect(odp_region_write(r, span_va(&s), "", 1) ==
+			expect(world_write(r, span_va(&s), "", 1) ==
 			       -EACCES, "a write without the right");
 		else
 			do_write(r, &s, in[1] ^ in[2]);

@@ -3,4 +3,4 @@
 # file: populate.c
 # caught-by: explore short-migrate
 # report: stale access|a read saw
-s/seq != READ_ONCE\(window->calm_seq\) \|\| //
+s/attempt->calls = smp_load_acquire\(&window->idle\);/attempt->calls = smp_load_acquire(\&window->calls);/

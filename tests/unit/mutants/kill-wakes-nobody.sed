@@ -3,5 +3,5 @@
 # file: region.c
 # caught-by: explore kill-waiter
 # caught-by: unit
-# report: wake|life
+# report: wake|life|deadlock
 s/wake_up_all\(&fault->wait\)/(void)fault/

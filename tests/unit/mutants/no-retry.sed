@@ -4,4 +4,4 @@
 # caught-by: explore fault-migrate
 # caught-by: explore window-born
 # report: stale access|a read saw
-s/if \(mmu_interval_read_retry\(range->notifier, range->notifier_seq\)\)/if (0)/
+s/if \(window->calls != attempt->calls\)\n\t\tret = -EAGAIN;/if (0)\n\t\tret = -EAGAIN;/

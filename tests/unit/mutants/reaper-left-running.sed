@@ -4,4 +4,4 @@
 # caught-by: explore destroy-reap
 # caught-by: unit
 # report: use-after-free|under a timer|life
-s/\tdisable_delayed_work_sync\(&region->reap\);\n//
+s/\tdisable_delayed_work_sync\(&region->reap_timer\);\n//

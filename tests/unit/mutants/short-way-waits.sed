@@ -3,5 +3,4 @@
 # file: populate.c
 # caught-by: explore kill-invalidating
 # report: deadlock
-s/seq = READ_ONCE\(window->notifier.invalidate_seq\)/seq = mmu_interval_read_begin(\&window->notifier)/
-s/seq != READ_ONCE\(window->calm_seq\) \|\| //
+s/attempt->calls = smp_load_acquire\(&window->idle\);/odp_attempt_begin(attempt);/

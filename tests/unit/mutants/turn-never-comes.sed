@@ -3,4 +3,4 @@
 # file: owner.c
 # caught-by: unit
 # report: users_have_their_shares|deadlock|a fault is left
-s/(\t\tlist_del\(&fault->turn\);\n.*\tif \(fault\)\n)\t\tqueue_work\(odp_wq, &fault->work\);/\1\t\t(void)fault;/
+s/(\t\tlist_del\(&job->turn\);\n.*\tif \(job\)\n)\t\tqueue_work\(odp_wq, &job->work\);(.*odp_job_work\(struct)/\1\t\t(void)job;\2/

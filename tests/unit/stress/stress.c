@@ -69,11 +69,11 @@ static void traffic_step(struct player *p)
 	case 0:
 	case 1:
 		memset(p->model[page], rand_r(&p->seed), STRIPE);
-		expect_ok(odp_region_write(region, va, p->model[page], STRIPE),
+		expect_ok(world_write(region, va, p->model[page], STRIPE),
 			  "write");
 		break;
 	case 2:
-		expect_ok(odp_region_read(region, va, buf, STRIPE), "read");
+		expect_ok(world_read(region, va, buf, STRIPE), "read");
 		expect(!memcmp(buf, p->model[page], STRIPE), "read bytes");
 		break;
 	case 3:
@@ -134,9 +134,9 @@ static void churn_step(struct player *p)
 	if (rand_r(&p->seed) % 2)
 		odp_region_prefetch(r, ARENA, PAGES * PAGE_SIZE,
 				    ODP_PREFETCH_ASYNC);
-	ret = odp_region_read(r, ARENA + PAGE_SIZE - 16, buf, 8);
+	ret = world_read(r, ARENA + PAGE_SIZE - 16, buf, 8);
 	expect_ok(ret, "read through another region");
-	ret = odp_region_write(r, WILD + PAGE_SIZE, buf, 8);
+	ret = world_write(r, WILD + PAGE_SIZE, buf, 8);
 	expect_ok(ret == -EFAULT ? 0 : ret, "write to what comes and goes");
 	if (rand_r(&p->seed) % 16 == 0)
 		stub_sleep(HZ + HZ / 2, "let the reaper in");

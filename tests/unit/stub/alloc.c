@@ -85,7 +85,7 @@ static void *object_alloc(size_t size, gfp_t gfp, struct kmem_cache *cache)
 		stub_might_sleep("allocation with GFP_KERNEL");
 	else if (current->callback)
 		stub_bug("a notifier callback allocates", "kzalloc");
-	if (stub_should_fail() || no_room(gfp))
+	if (!(gfp & __GFP_NOFAIL) && (stub_should_fail() || no_room(gfp)))
 		return NULL;
 	obj = calloc(1, sizeof(*obj) + size);
 	if (!obj)

@@ -10,6 +10,7 @@
 #include <linux/slab.h>
 
 #include "mm.h"
+#include "odp.h"
 
 #define HUGE_ORDER	9
 #define HUGE_VPNS	(1UL << HUGE_ORDER)
@@ -155,7 +156,7 @@ static void vma_add(struct mm_struct *mm, unsigned long start,
 		return;
 	if (mm->vmas == STUB_VMAS)
 		stub_bug("stub", "too many mappings");
-	mm->vma[mm->vmas++] = (struct vm_area_struct){ start, end, flags };
+	mm->vma[mm->vmas++] = (struct vm_area_struct){ start, end, flags, mm };
 }
 
 /* Replace what is in [start, end) by @flags; 0 is nothing. */
@@ -388,6 +389,65 @@ int fixup_user_fault(struct mm_struct *mm, unsigned long va,
 		mmap_read_lock(mm);
 		*unlocked = true;
 	}
+}
+
+unsigned int memalloc_noio_save(void)
+{
+	bool noio = current->noio;
+
+	current->noio = true;
+	return noio;
+}
+
+void memalloc_noio_restore(unsigned int flags)
+{
+	current->noio = flags;
+}
+
+/* For who must not wait: mmap_lock is held all the time. */
+vm_fault_t handle_mm_fault(struct vm_area_struct *vma, unsigned long va,
+			   unsigned int flags, struct pt_regs *regs)
+{
+	bool write = flags & FAULT_FLAG_WRITE;
+
+	if (!(flags & FAULT_FLAG_RETRY_NOWAIT) ||
+	    !(flags & FAULT_FLAG_ALLOW_RETRY))
+		stub_bug("fault", "in a caller that must not wait");
+	if (!current->noio)
+		stub_bug("fault", "in a caller that must not reclaim");
+	if (write && !(vma->vm_flags & VM_WRITE))
+		stub_bug("fault", "a write that the mapping does not grant");
+	switch (stub_handle_fault(vma->vm_mm, va, write)) {
+	case 0:
+		return 0;
+	case -EAGAIN:
+		return VM_FAULT_RETRY;
+	case -ENOMEM:
+		return VM_FAULT_OOM;
+	default:
+		return VM_FAULT_SIGBUS;
+	}
+}
+
+bool stub_minor_none, stub_memory_short;
+
+bool odp_memory_at_hand(struct mem_cgroup *memcg)
+{
+	return !stub_memory_short && !stub_memcg_full;
+}
+
+/* All but what is swapped out; userfaultfd is left to handle_mm_fault(). */
+bool odp_fault_is_minor(struct mm_struct *mm, struct vm_area_struct *vma,
+			unsigned long va, bool write)
+{
+	struct stub_pte *pte;
+	bool minor;
+
+	spin_lock(&mm->ptl);
+	pte = stub_pte_find(mm, va);
+	minor = !pte || pte->page;
+	spin_unlock(&mm->ptl);
+	return minor && !stub_minor_none;
 }
 
 /* What hmm_range_fault() finds at @va; false: a fault is needed. */

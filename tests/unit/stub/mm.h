@@ -81,6 +81,10 @@ int stub_handle_fault(struct mm_struct *mm, unsigned long va, bool write);
 int stub_user_copy(struct mm_struct *mm, unsigned long va, void *buf,
 		   size_t len, bool write);
 
+/* What minor.c sees of it; its own sources are tested in a kernel. */
+extern bool stub_minor_none;		/* every fault may have to wait */
+extern bool stub_memory_short;		/* allocations may have to reclaim */
+
 /* pages.c */
 struct page *stub_page_alloc(unsigned int order);
 void stub_page_free(struct page *page);
@@ -126,6 +130,7 @@ long stub_exits(void);
 void stub_exits_wait(void);
 
 /* workqueue.c */
+extern int stub_max_active;	/* works of a queue that run at a time, 0: all */
 long stub_works(void);
 
 #endif /* STUB_MM_H */

@@ -34,6 +34,7 @@ struct task_struct {
 	const char		*name;
 	bool			killed;
 	bool			worker;
+	bool			noio;		/* memalloc_noio_save() */
 	int			atomic;		/* spinlocks held */
 	int			callback;	/* inside a notifier callback */
 	int			rcu;		/* depth of read sections */

@@ -17,6 +17,8 @@ struct workqueue_struct {
 	const char *name;
 };
 
+int stub_max_active;
+
 struct item {
 	struct list_head	link;
 	struct workqueue_struct	*wq;
@@ -56,6 +58,18 @@ static bool queue_idle(void *arg)
 	return true;
 }
 
+static bool worker_free(void *arg)
+{
+	struct item *me = arg, *item;
+	int running = 0;
+
+	if (me->cancelled || !stub_max_active)
+		return true;
+	list_for_each_entry(item, &items, link)
+		running += item->wq == me->wq && item->running;
+	return running < stub_max_active;
+}
+
 static void item_end(struct item *item)
 {
 	list_del(&item->link);
@@ -74,6 +88,8 @@ static void item_run(void *arg)
 	item->started = true;
 	if (!item->cancelled)
 		stub_big_wait(work_idle, item->work, ULONG_MAX, "same work");
+	if (!item->cancelled)
+		stub_big_wait(worker_free, item, ULONG_MAX, "max_active");
 	if (!item->cancelled) {
 		item->running = true;
 		item->work->item = NULL;

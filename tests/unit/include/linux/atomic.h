@@ -66,10 +66,31 @@ static inline int atomic_dec_return_release(atomic_t *v)
 	return __atomic_sub_fetch(&v->counter, 1, __ATOMIC_RELEASE);
 }
 
+static inline void atomic_set_release(atomic_t *v, int n)
+{
+	__atomic_store_n(&v->counter, n, __ATOMIC_RELEASE);
+	stub_point("atomic_set_release");
+}
+
 static inline int atomic_cmpxchg(atomic_t *v, int old, int new)
 {
 	stub_point("atomic_cmpxchg");
 	return cmpxchg(&v->counter, old, new);
+}
+
+static inline bool stub_dec_unless_one(atomic_t *v)
+{
+	int old = atomic_read(v);
+
+	stub_point("atomic_dec_unless_one");
+	old = atomic_read(v);
+	do {
+		if (old == 1)
+			return false;
+	} while (!__atomic_compare_exchange_n(&v->counter, &old, old - 1, true,
+					      __ATOMIC_SEQ_CST,
+					      __ATOMIC_RELAXED));
+	return true;
 }
 
 /* Add one unless the value fails the test of the name. */
@@ -107,5 +128,16 @@ static inline bool atomic_inc_not_zero(atomic_t *v)
 {
 	return stub_inc_unless(v, stub_is_zero);
 }
+
+/* True with @lock held when that was the last. */
+#define atomic_dec_and_lock(v, lock) ({ \
+	bool dec_last = false; \
+	if (!stub_dec_unless_one(v)) { \
+		stub_spin_lock(lock, STUB_HERE("atomic_dec_and_lock")); \
+		dec_last = atomic_dec_and_test(v); \
+		if (!dec_last) \
+			stub_spin_unlock(lock, STUB_HERE("atomic_dec_and_lock")); \
+	} \
+	dec_last; })
 
 #endif /* STUB_LINUX_ATOMIC_H */

@@ -16,6 +16,8 @@
 #define container_of(ptr, type, member) \
 	((type *)((char *)(ptr) - offsetof(type, member)))
 
+#define ARRAY_SIZE(a)		(sizeof(a) / sizeof((a)[0]))
+
 #define likely(x)	__builtin_expect(!!(x), 1)
 #define unlikely(x)	__builtin_expect(!!(x), 0)
 
@@ -46,6 +48,7 @@
 
 #define EXPORT_SYMBOL_GPL(name)	_Static_assert(sizeof(&(name)), "no symbol")
 
+#define ERESTARTSYS		512
 #define ERR_MAX			4095
 #define ERR_PTR(err)		((void *)(long)(err))
 #define PTR_ERR(ptr)		((long)(ptr))

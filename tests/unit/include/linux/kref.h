@@ -19,6 +19,11 @@ static inline void kref_get(struct kref *kref)
 		stub_bug("refcount", "a reference taken to what has none left");
 }
 
+static inline bool kref_get_unless_zero(struct kref *kref)
+{
+	return atomic_inc_not_zero(&kref->refs);
+}
+
 static inline int kref_put(struct kref *kref, void (*release)(struct kref *))
 {
 	if (atomic_read(&kref->refs) <= 0)

@@ -16,6 +16,15 @@
 #define offset_in_page(x)	((unsigned long)(x) & (PAGE_SIZE - 1))
 
 #define FAULT_FLAG_WRITE	(1U << 0)
+#define FAULT_FLAG_ALLOW_RETRY	(1U << 2)
+#define FAULT_FLAG_RETRY_NOWAIT	(1U << 3)
+#define FAULT_FLAG_REMOTE	(1U << 7)
+
+typedef unsigned int vm_fault_t;
+#define VM_FAULT_OOM		(1U << 0)
+#define VM_FAULT_SIGBUS		(1U << 1)
+#define VM_FAULT_RETRY		(1U << 10)
+#define VM_FAULT_ERROR		(VM_FAULT_OOM | VM_FAULT_SIGBUS)
 
 #define page_folio(p)		((struct folio *)(p)->head)
 
@@ -29,6 +38,9 @@ struct vm_area_struct *find_vma_intersection(struct mm_struct *mm,
 					     unsigned long end);
 int fixup_user_fault(struct mm_struct *mm, unsigned long va,
 		     unsigned int flags, bool *unlocked);
+struct pt_regs;
+vm_fault_t handle_mm_fault(struct vm_area_struct *vma, unsigned long va,
+			   unsigned int flags, struct pt_regs *regs);
 bool folio_mark_dirty(struct folio *folio);
 
 void stub_mmap_read_lock(struct mm_struct *mm);

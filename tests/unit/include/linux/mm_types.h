@@ -5,6 +5,8 @@
 #include <linux/atomic.h>
 #include <linux/spinlock.h>
 
+struct mm_struct;
+
 struct super_block {
 	unsigned long s_magic;
 };
@@ -37,6 +39,7 @@ struct folio {
 struct vm_area_struct {
 	unsigned long	vm_start, vm_end;
 	unsigned long	vm_flags;	/* VM_*, and STUB_* of stub/mm.h */
+	struct mm_struct *vm_mm;
 };
 
 #define VM_READ			(1UL << 0)
@@ -47,7 +50,6 @@ struct vm_area_struct {
 #define VM_HUGETLB		(1UL << 11)
 
 struct task_struct;
-struct mm_struct;
 struct mem_cgroup;
 
 #endif /* STUB_LINUX_MM_TYPES_H */

@@ -8,6 +8,7 @@
 #define __GFP_ACCOUNT		(1U << 1)
 #define __GFP_NOWARN		(1U << 2)
 #define __GFP_NORETRY		(1U << 3)
+#define __GFP_NOFAIL		(1U << 4)
 #define GFP_KERNEL		__GFP_DIRECT_RECLAIM
 #define GFP_KERNEL_ACCOUNT	(GFP_KERNEL | __GFP_ACCOUNT)
 #define GFP_NOWAIT		0U

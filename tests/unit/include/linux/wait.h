@@ -12,23 +12,20 @@
  * queues the waiter before it looks: a wake-up between the two is not lost, a
  * wake-up before the condition came true is.
  */
-#define wait_event_killable_timeout(wq, cond, timeout) ({ \
-	long wait_left = (timeout); \
-	unsigned long wait_end = stub_deadline(wait_left); \
+#define wait_event_killable(wq, cond) ({ \
+	int wait_ret = 0; \
 	unsigned int wait_seen; \
 	stub_might_sleep(STUB_HERE("wait_event")); \
 	for (;;) { \
 		wait_seen = stub_wait_seen(&(wq)); \
-		if (cond) { \
-			wait_left = max(stub_left(wait_end), 1L); \
+		if (cond) \
+			break; \
+		if (stub_killed()) { \
+			wait_ret = -ERESTARTSYS; \
 			break; \
 		} \
-		wait_left = stub_killed() ? -EINTR : \
-					    max(stub_left(wait_end), 0L); \
-		if (wait_left <= 0) \
-			break; \
-		stub_wait(&(wq), wait_seen, wait_end, STUB_HERE("wait_event")); \
+		stub_wait(&(wq), wait_seen, ULONG_MAX, STUB_HERE("wait_event")); \
 	} \
-	wait_left; })
+	wait_ret; })
 
 #endif /* STUB_LINUX_WAIT_H */

@@ -11,4 +11,7 @@ bool mmget_not_zero(struct mm_struct *mm);
 void mmput(struct mm_struct *mm);
 void mmput_async(struct mm_struct *mm);
 
+unsigned int memalloc_noio_save(void);
+void memalloc_noio_restore(unsigned int flags);
+
 #endif /* STUB_LINUX_SCHED_MM_H */
