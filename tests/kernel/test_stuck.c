@@ -385,7 +385,7 @@ START_TEST(test_told_before_the_timeout)
 	rig->attr.retry_cnt = 7;
 	p = get_stuck();
 	counters(count);
-	rig_sleep(2);
+	rig_sleep(2 * rig_pace());
 	counters_since(count, stuck[worker].name);
 	ck_assert_int_ge(count[RNR], 4);
 	ck_assert_msg(3 * count[RETRY] < count[RNR], "sent again by the peer's transport %jd times, told %jd times",
