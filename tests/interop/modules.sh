@@ -37,7 +37,7 @@ holders() {
 
 # Objects of the last test may be on their way out through a grace period.
 unused_soon() {
-	local tries=50
+	local tries=$(limit 50)
 	until unused >/dev/null; do
 		((--tries)) || { unused; holders; return 1; }
 		sleep 0.2
@@ -46,7 +46,7 @@ unused_soon() {
 
 unload() {
 	rdma link delete "$device" || return 1
-	timeout 60 modprobe -r "${modules[@]}" || return 1
+	timeout "$(limit 60)" modprobe -r "${modules[@]}" || return 1
 	local module
 	for module in "${modules[@]}"; do
 		if [[ -d /sys/module/$module ]]; then
@@ -68,7 +68,7 @@ load() {
 		modprobe rdma_rxe || return 1
 	fi
 	rdma link add "$device" type rxe netdev "$netdev" || return 1
-	local tries=50
+	local tries=$(limit 50)
 	until [[ -c /dev/infiniband/uverbs0 ]] && gid_index >/dev/null 2>&1; do
 		((--tries)) || { echo "$device did not come back"; return 1; }
 		sleep 0.1

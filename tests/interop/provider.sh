@@ -77,7 +77,7 @@ judge() {
 # seen_as MODE NAME LENGTH PID: two processes by that name, while PID lives, are looked at when
 # each has a region of a length that matches and data moves; what is seen is of that mode.
 seen_as() {
-	local mode=$1 name=$2 length=$3 pid=$4 tries=600 seen=''
+	local mode=$1 name=$2 length=$3 pid=$4 tries=$(limit 600) seen=''
 	while ((tries--)) && kill -0 "$pid" 2>/dev/null; do
 		seen=$(look "$name")
 		if complete "$length" "$seen" && moving && kill -0 "$pid"; then

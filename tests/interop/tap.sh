@@ -82,8 +82,13 @@ address() {
 	printf '%d.%d.%d.%d\n' "0x${gid:0:2}" "0x${gid:2:2}" "0x${gid:4:2}" "0x${gid:6:2}"
 }
 
+# limit SECONDS: as many as that is on this machine (tests/vm/guest-tests measures it)
+limit() {
+	echo $(($1 * ${ODPREG_PACE:-100} / 100))
+}
+
 wait_listening() {
-	local port=$1 tries=150
+	local port=$1 tries=$(($(limit 15) * 10))
 	until ss -Hltn "sport = :$port" | grep -q .; do
 		((--tries)) || { echo "nobody listens on port $port" >&2; return 1; }
 		sleep 0.1
@@ -93,7 +98,8 @@ wait_listening() {
 # both SECONDS PORT PROGRAM ARGUMENT...: the program as server, then as client
 # of it; both must end well within the time.
 both() {
-	local seconds=$1 port=$2 program=$3 code=0 server
+	local seconds port=$2 program=$3 code=0 server
+	seconds=$(limit "$1")
 	shift 3
 	timeout -k 5 "$seconds" "$program" -p "$port" "$@" &
 	server=$!

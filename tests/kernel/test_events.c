@@ -185,7 +185,7 @@ static void others_take_it(uint8_t *mem, size_t len, uint64_t seed)
 static void swap_cycle(size_t at, size_t len)
 {
 	uint8_t *copy = malloc(len), *others = rig_map(len, 0, RIG_ANON);
-	double end = rig_now() + 20;
+	double end = rig_now() + 20 * rig_pace();
 
 	stage_works(&s, at, len, "before");
 	memcpy(copy, s.mem + at, len);

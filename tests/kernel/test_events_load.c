@@ -180,7 +180,7 @@ static void use_until_refused(struct rig_pair *pair, struct traffic *t, struct r
 		if (!dead)
 			ck_assert_msg(rig_res_ok(res), "operation %u on a living owner: %s", n,
 				      rig_status_name(res.status));
-	} while (rig_res_ok(res) && rig_now() < start + 20);
+	} while (rig_res_ok(res) && rig_now() < start + 20 * rig_pace());
 	ck_assert_msg(!rig_res_ok(res), "the region of a dead owner still works");
 	ck_assert_msg(res.status == IBV_WC_REM_ACCESS_ERR, "the region of a dead owner: %s",
 		      rig_status_name(res.status));

@@ -287,7 +287,7 @@ END_TEST
 
 static void wait_for(const char *counter, int64_t most)
 {
-	double end = rig_now() + 30;
+	double end = rig_now() + 30 * rig_pace();
 
 	while (rig_odp_counter(counter) > most) {
 		if (rig_now() > end)

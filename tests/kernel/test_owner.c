@@ -12,7 +12,7 @@
 #include "rig.h"
 
 #define LEN	(16 * RIG_PAGE)
-#define QUICK	5.0	/* seconds in which a refusal must be there */
+#define QUICK	(5 * rig_pace())	/* seconds in which a refusal must be there */
 
 /* What the owner tells: how to reach its region, and its queue pair if it has one of its own. */
 struct tell {

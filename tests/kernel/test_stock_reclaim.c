@@ -76,7 +76,7 @@ static void teardown(void)
 /* Push b out until next to nothing of it is mapped; say how many pages still are. */
 static size_t push_out(void)
 {
-	double end = rig_now() + 20;
+	double end = rig_now() + 20 * rig_pace();
 	size_t left;
 
 	do {

@@ -59,7 +59,7 @@ static void setup(void)
  */
 static void push_out(uint8_t *mem, size_t len)
 {
-	double end = rig_now() + 20;
+	double end = rig_now() + 20 * rig_pace();
 	volatile uint8_t sink;
 	size_t i;
 

@@ -424,7 +424,7 @@ static size_t run_in_swap(struct traffic *t, int64_t out, int64_t in)
 
 	while (rig_now() < end ||
 	       ((rig_vmstat("pswpout") < out + OFTEN || rig_vmstat("pswpin") < in + OFTEN) &&
-		rig_now() < end + 90)) {
+		rig_now() < end + 90 * rig_pace())) {
 		now = rig_swapped(t->mem, t->len);
 		most = now > most ? now : most;
 		rig_sleep(0.1);

@@ -83,6 +83,27 @@ kernel_label() {
 	esac
 }
 
+# The test programs that there are, one a line, by what they are built from: known before a build.
+known_programs() {
+	local file name
+	for file in "$top"/tests/kernel/test_*.c "$top"/tests/interop/test_*; do
+		name=${file##*/}
+		[[ $name == *.timeout || ! -f $file ]] || echo "${name%.c}"
+	done
+	for file in "$top"/tests/reg/guest/test_*.c; do
+		name=${file##*/}
+		printf '%s\n' "${name%.c}" "${name%.c}_asan" "${name%.c}_tsan"
+	done
+	file=$top/tests/kernel/CMakeLists.txt
+	for name in $(sed -n 's/^set(IMPLICIT \(.*\))$/\1/p' "$file"); do
+		echo "test_implicit_$name"
+	done
+	for name in $(sed -n 's/^foreach(way \(.*\))$/\1/p' "$file"); do
+		echo "test_conformance_$name"
+	done
+	echo test_soak
+}
+
 # find_kernel LABEL ROOTFS: sets kernel_release, kernel_image, kernel_rxe (its rxe
 # sources) and, for a kernel that we built, kernel_home (see tests/vm/debug-kernel).
 # shellcheck disable=SC2034

@@ -174,7 +174,7 @@ static size_t held(int fd, const uint64_t *pfn, size_t pages)
 void capture_end(struct capture *c, const char *what)
 {
 	int fd = open("/proc/kpageflags", O_RDONLY | O_CLOEXEC);
-	double end = rig_now() + 20;
+	double end = rig_now() + 20 * rig_pace();
 	size_t left = 0;
 
 	if (fd < 0)

@@ -203,7 +203,7 @@ static void check_zero_page(struct scene *s)
 /* Pages with the same bytes; ksmd makes one of them all. Under load some may be, and most will not. */
 static void cause_merge(struct scene *s, size_t at, size_t len)
 {
-	double end = rig_now() + 60;
+	double end = rig_now() + 60 * rig_pace();
 
 	memset(s->mem + at, 0, len);
 	ck_assert_msg(!madvise(s->mem + at, len, MADV_MERGEABLE), "madvise(MADV_MERGEABLE): %s",

@@ -309,7 +309,7 @@ static void load_by_events(struct scene *s)
 	/* Some events take longer than that: let the traffic have its turn, and come into a hole. */
 	while (s->rounds < 3 || rig_now() < end ||
 	       ((traffic_ops(s->traffic) < ENOUGH || (row_shuts(s->row) && !atomic_load(&s->traffic->knocks))) &&
-		rig_now() < end + 60))
+		rig_now() < end + 60 * rig_pace()))
 		event_under_load(s, some_part(s), &left);
 	/* One event more is looked at after the traffic has been there. */
 	rig_sleep(5e-3);
@@ -335,7 +335,7 @@ static void load(struct scene *s)
 		s->row->run(s);
 	else
 		load_by_events(s);
-	end = rig_now() + 60;
+	end = rig_now() + 60 * rig_pace();
 	while (traffic_ops(s->traffic) < ENOUGH && rig_now() < end)
 		rig_sleep(0.01);
 	traffic_stop(s->traffic);

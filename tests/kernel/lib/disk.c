@@ -24,7 +24,7 @@ static bool find_disk(char *name, size_t size)
 {
 	static const char pattern[] =
 		"/sys/bus/pseudo/devices/adapter*/host*/target*/*:*/block/*";
-	double end = rig_now() + 20;
+	double end = rig_now() + 20 * rig_pace();
 	glob_t found;
 
 	for (;;) {
@@ -41,7 +41,7 @@ static bool find_disk(char *name, size_t size)
 
 static bool wait_for_node(const char *path)
 {
-	double end = rig_now() + 20;
+	double end = rig_now() + 20 * rig_pace();
 
 	while (access(path, F_OK)) {
 		if (rig_now() > end)
@@ -54,7 +54,7 @@ static bool wait_for_node(const char *path)
 /* Right after it was unloaded the module may still be on its way out. */
 static bool load(size_t megabytes)
 {
-	double end = rig_now() + 10;
+	double end = rig_now() + 10 * rig_pace();
 	char text[128];
 
 	snprintf(text, sizeof(text), "modprobe sd_mod && modprobe scsi_debug delay=0 dev_size_mb=%zu",
@@ -121,7 +121,7 @@ fail:
 
 void disk_swap_off(void)
 {
-	double end = rig_now() + 10;
+	double end = rig_now() + 10 * rig_pace();
 
 	if (device[0])
 		swapoff(device);
@@ -134,7 +134,7 @@ void disk_swap_off(void)
 void disk_delay(double seconds)
 {
 	struct timespec tick;
-	double end = rig_now() + 300;
+	double end = rig_now() + 300 * rig_pace();
 	char text[32];
 	int err;
 

@@ -26,7 +26,7 @@ void reaper_hold(pid_t pid, volatile int *go)
 
 const char *reaper_says(void)
 {
-	double end = rig_now() + 30;
+	double end = rig_now() + 30 * rig_pace();
 	const char *line;
 
 	while (rig_now() < end) {

@@ -339,6 +339,7 @@ uint64_t rig_pfn(const void *addr);
 
 double rig_now(void);		/* monotonic, seconds */
 void rig_sleep(double seconds);
+double rig_pace(void);		/* how much slower this machine is than limits are made for, 1 or more */
 
 /* A swap device on zram; false (with the reason in why) where the machine has none. */
 bool rig_swap_on(size_t bytes, char *why, size_t why_len);

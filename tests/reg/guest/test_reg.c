@@ -111,7 +111,7 @@ START_TEST(prefetch_brings_pages)
 	m = reg_get(&reg, a, 64 * RIG_PAGE, REG_ALL);
 	ck_assert_int_eq(odpreg_prefetch(reg.domain, &m, a, 64 * RIG_PAGE,
 					 ODPREG_PREFETCH_WRITE | ODPREG_PREFETCH_WAIT), 0);
-	for (end = rig_now() + 60; rig_resident(a, 64 * RIG_PAGE) < 64 && rig_now() < end; )
+	for (end = rig_now() + 60 * rig_pace(); rig_resident(a, 64 * RIG_PAGE) < 64 && rig_now() < end; )
 		rig_sleep(0.05);
 	ck_assert_uint_eq(rig_resident(a, 64 * RIG_PAGE), 64);
 	reg_put(&reg, &m);

@@ -2,6 +2,6 @@
 # what: the end of a region does not wake who waits
 # file: region.c
 # caught-by: explore kill-waiter
-# caught-by: unit
+# caught-by: unit life
 # report: wake|life|deadlock
 s/wake_up_all\(&fault->wait\)/(void)fault/

@@ -2,6 +2,6 @@
 # what: a page that is written is not marked dirty
 # file: access.c
 # caught-by: explore write-reclaim
-# caught-by: unit
+# caught-by: unit access
 # report: lost dirty|access
 s/\t\tfolio_mark_dirty\(page_folio\(page\)\);\n//

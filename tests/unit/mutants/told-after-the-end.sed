@@ -2,6 +2,6 @@
 # what: the end of a region does not tell who waits for a request
 # file: region.c
 # caught-by: explore request-destroy
-# caught-by: unit
+# caught-by: unit life
 # report: told|the_end_tells|nobody was told
 s/\t\todp_fault_tell\(fault, -ESHUTDOWN\);\n//

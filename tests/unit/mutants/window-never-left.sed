@@ -2,6 +2,6 @@
 # what: a fault does not let go of its window
 # file: populate.c
 # caught-by: explore fault-migrate
-# caught-by: unit
+# caught-by: unit window
 # report: not reaped|window
 s/(\t\todp_window_emptied\(attempt->window\);\n)\todp_window_put\(attempt->window\);\n/\1/

@@ -11,33 +11,18 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <ucontext.h>
 
+#include "context.h"
 #include "stub.h"
 
-#if defined(__SANITIZE_ADDRESS__)
-#define STUB_ASAN 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define STUB_ASAN 1
-#endif
-#endif
-
-#ifdef STUB_ASAN
-#include <sanitizer/asan_interface.h>
-#include <sanitizer/common_interface_defs.h>
-#endif
-
 #define FIBRES		512
-#define STACK_SIZE	(96 * 1024)
 #define TRAIL		96
 
 enum fibre_state { FIBRE_FREE, FIBRE_READY, FIBRE_BLOCKED, FIBRE_DONE };
 
 struct fibre {
 	struct task_struct	task;		/* first: tasks are fibres */
-	ucontext_t		ctx;
+	struct context		context;	/* kept for the next task */
 	enum fibre_state	state;
 	void			(*fn)(void *arg);
 	void			*arg;
@@ -46,8 +31,6 @@ struct fibre {
 	unsigned long		deadline;	/* ULONG_MAX: none */
 	const char		*where;
 	bool			joined;		/* somebody will collect it */
-	char			*stack;
-	void			*fake_stack;
 };
 
 static struct fibre fibres[FIBRES] = {
@@ -121,45 +104,6 @@ void stub_bug(const char *kind, const char *what)
 
 /* Switching */
 
-#ifdef STUB_ASAN
-static const void *main_stack;
-static size_t main_size;
-
-static void switch_begin(struct fibre *to, struct fibre *from)
-{
-	bool to_main = to == &fibres[0];
-	bool ended = from->state == FIBRE_DONE || from->state == FIBRE_FREE;
-
-	/* ASan frees the fake stack of a fibre that it is told has ended. */
-	__sanitizer_start_switch_fiber(ended ? NULL : &from->fake_stack,
-				       to_main ? main_stack : to->stack,
-				       to_main ? main_size : STACK_SIZE);
-}
-
-static void switch_end(void)
-{
-	const void *old;
-	size_t size;
-
-	__sanitizer_finish_switch_fiber(running->fake_stack, &old, &size);
-	/* The first switch of all leaves main(). */
-	if (!main_stack) {
-		main_stack = old;
-		main_size = size;
-	}
-}
-#else
-static void switch_begin(struct fibre *to, struct fibre *from)
-{
-	(void)to;
-	(void)from;
-}
-
-static void switch_end(void)
-{
-}
-#endif
-
 static void switch_to(struct fibre *to)
 {
 	struct fibre *from = running;
@@ -167,9 +111,7 @@ static void switch_to(struct fibre *to)
 	if (to == from)
 		return;
 	running = to;
-	switch_begin(to, from);
-	swapcontext(&from->ctx, &to->ctx);
-	switch_end();
+	context_switch(&from->context, &to->context);
 }
 
 static bool fibre_enabled(struct fibre *f)
@@ -274,17 +216,19 @@ static void block(bool (*ready)(void *), void *arg, unsigned long deadline,
 
 /* Fibres come and go */
 
+/* One task after the other: the fibre that has run one waits for the next. */
 static void fibre_main(void)
 {
-	switch_end();
-	trail_add("starts");
-	running->fn(running->arg);
-	if (running->task.atomic || running->task.rcu)
-		stub_bug("lock", "a task ends with a lock held");
-	trail_add("ends");
-	running->state = running->joined ? FIBRE_DONE : FIBRE_FREE;
-	schedule(false);
-	abort();
+	context_entered(&running->context);
+	for (;;) {
+		trail_add("starts");
+		running->fn(running->arg);
+		if (running->task.atomic || running->task.rcu)
+			stub_bug("lock", "a task ends with a lock held");
+		trail_add("ends");
+		running->state = running->joined ? FIBRE_DONE : FIBRE_FREE;
+		schedule(false);
+	}
 }
 
 static struct fibre *fibre_find_free(void)
@@ -305,16 +249,10 @@ struct task_struct *stub_spawn(const char *name, struct mm_struct *mm,
 			       void (*fn)(void *), void *arg)
 {
 	struct fibre *f = fibre_find_free();
-	char *stack = f->stack;
+	struct context kept = f->context;
 
-	if (!stack)
-		stack = mmap(NULL, STACK_SIZE, PROT_READ | PROT_WRITE,
-			     MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	if (stack == MAP_FAILED)
+	if (!kept.stack && context_make(&kept, fibre_main))
 		stub_bug("stub", "no memory for a stack");
-#ifdef STUB_ASAN
-	__asan_unpoison_memory_region(stack, STACK_SIZE);
-#endif
 	memset(f, 0, sizeof(*f));
 	f->task.name = name;
 	f->task.mm = mm;
@@ -322,12 +260,8 @@ struct task_struct *stub_spawn(const char *name, struct mm_struct *mm,
 	f->fn = fn;
 	f->arg = arg;
 	f->joined = mm;
-	f->stack = stack;
+	f->context = kept;
 	f->state = FIBRE_READY;
-	getcontext(&f->ctx);
-	f->ctx.uc_stack.ss_sp = stack;
-	f->ctx.uc_stack.ss_size = STACK_SIZE;
-	makecontext(&f->ctx, fibre_main, 0);
 	return &f->task;
 }
 
