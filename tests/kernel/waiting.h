@@ -8,6 +8,7 @@
 
 #include "late.h"
 #include "rig.h"
+#include "workers.h"
 
 #define MIB	(1ul << 20)
 #define LEN	(2 * MIB)
@@ -22,7 +23,6 @@ static uint8_t *a, *b;
 static struct rig_mr *ma, *mb;
 static struct late *late;
 static double seconds;
-static int64_t waited;
 static char why[200];
 
 static inline double late_seconds(void)
@@ -50,7 +50,6 @@ static inline void setup(void)
 	seconds = late_seconds();
 	rig->deadline += 3 * (unsigned int)seconds;
 	rig_dmesg_mark();
-	waited = rig_odp_counter("page_faults_waited");
 	pair = rig_pair(rig, IBV_QPT_RC);
 	a = rig_map(LEN, 0, RIG_ANON);
 	b = rig_map(LEN, 0, RIG_ANON);
@@ -106,16 +105,12 @@ static inline struct rig_span at_b(size_t page, uint32_t len)
 	return rig_at(mb, page * RIG_PAGE, len);
 }
 
-/* Accesses that a worker has waited with since setup(). */
-static inline int64_t workers_waited(void)
-{
-	return rig_odp_counter("page_faults_waited") - waited;
-}
-
 static inline void no_worker_waited(void)
 {
-	ck_assert_msg(!workers_waited(), "a worker itself waited for memory, %jd times",
-		      (intmax_t)workers_waited());
+	char stack[2000] = "";
+
+	ck_assert_msg(!worker_asleep("[rdma_rxe]", stack, sizeof(stack)),
+		      "a worker of rxe's sleeps:\n%s", stack);
 }
 
 static inline void wait_until_late(struct late *l, unsigned int pages)
