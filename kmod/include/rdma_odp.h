@@ -126,7 +126,6 @@ int odp_region_try_store64(struct odp_region *region, u64 va, u64 value);
 int odp_region_try_flush(struct odp_region *region, u64 va, u64 len, u64 *done);
 int odp_region_prefetch(struct odp_region *region, u64 va, u64 len,
 			unsigned int flags);
-u64 odp_generation(void);
 u64 odp_region_ready_bytes(struct odp_region *region, u64 va, u64 len,
 			   bool write);
 bool odp_region_ready(struct odp_region *region, u64 va, u64 len, bool write);

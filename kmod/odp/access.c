@@ -476,21 +476,6 @@ bool odp_region_ready(struct odp_region *region, u64 va, u64 len, bool write)
 EXPORT_SYMBOL_GPL(odp_region_ready);
 
 /**
- * odp_generation - has anything been taken away?
- *
- * For drivers that would remember what odp_region_ready() said: as long as this
- * is what it was before, no translation of any region has gone.
- *
- * Context: any.
- * Return: a number that changes when translations go.
- */
-u64 odp_generation(void)
-{
-	return atomic64_read(&odp_gauges.generation);
-}
-EXPORT_SYMBOL_GPL(odp_generation);
-
-/**
  * odp_region_request - fault pages in and be notified when they are there
  * @region: the region
  * @va: first user virtual address

@@ -86,6 +86,7 @@ bool odp_memory_at_hand(struct mem_cgroup *memcg)
 }
 
 enum odp_pte_kind {
+	ODP_PTE_NO_TABLE,	/* a huge page may come there */
 	ODP_PTE_NONE,
 	ODP_PTE_PRESENT,
 	ODP_PTE_OTHER,		/* swapped out, migrating, poisoned, a marker */
@@ -105,26 +106,42 @@ static enum odp_pte_kind odp_pte_kind(struct mm_struct *mm, unsigned long va)
 	pte_t pte;
 
 	if (pgd_none(*pgd))
-		return ODP_PTE_NONE;
+		return ODP_PTE_NO_TABLE;
 	p4d = p4d_offset(pgd, va);
 	if (p4d_none(*p4d))
-		return ODP_PTE_NONE;
+		return ODP_PTE_NO_TABLE;
 	pud = pud_offset(p4d, va);
 	if (pud_none(*pud))
-		return ODP_PTE_NONE;
+		return ODP_PTE_NO_TABLE;
 	if (!pud_present(*pud) || pud_leaf(*pud))
 		return ODP_PTE_OTHER;
 	pmd = pmdp_get_lockless(pmd_offset(pud, va));
 	if (pmd_none(pmd))
-		return ODP_PTE_NONE;
-	if (!pmd_present(pmd))
+		return ODP_PTE_NO_TABLE;
+	/* Of a huge page, a write may wait for its lock. */
+	if (!pmd_present(pmd) || pmd_leaf(pmd))
 		return ODP_PTE_OTHER;
-	if (pmd_leaf(pmd))
-		return ODP_PTE_PRESENT;
 	pte = ptep_get_lockless(pte_offset_kernel(&pmd, va));
 	if (pte_none(pte))
 		return ODP_PTE_NONE;
-	return pte_present(pte) ? ODP_PTE_PRESENT : ODP_PTE_OTHER;
+	/* A hint for NUMA balancing migrates. */
+	return pte_present(pte) && !pte_protnone(pte) ? ODP_PTE_PRESENT :
+							ODP_PTE_OTHER;
+}
+
+/*
+ * Is there a huge page to be had?  Without one the allocation would reclaim for
+ * it, as noio does not let it compact.
+ */
+static bool odp_huge_at_hand(void)
+{
+	struct zone *zone = &NODE_DATA(numa_mem_id())->node_zones[ZONE_NORMAL];
+	unsigned int order;
+
+	for (order = ODP_LEAF_ORDER; order < NR_PAGE_ORDERS; order++)
+		if (READ_ONCE(zone->free_area[order].nr_free))
+			return true;
+	return false;
 }
 
 /* A folio that nobody reads, writes or waits for, nor reads ahead from. */
@@ -141,11 +158,16 @@ static bool odp_folio_at_hand(struct address_space *mapping, pgoff_t index)
 	return at_hand;
 }
 
-/* Nothing there, not even swapped out, and no hole being punched. */
+/* Nothing there, not even swapped out. */
 static bool odp_shmem_is_hole(struct address_space *mapping, pgoff_t index)
 {
-	return !READ_ONCE(mapping->host->i_private) &&
-	       !xa_load(&mapping->i_pages, index);
+	return !xa_load(&mapping->i_pages, index);
+}
+
+/* A fault waits, asleep, while a hole is punched anywhere near. */
+static bool odp_shmem_is_punched(struct address_space *mapping)
+{
+	return shmem_mapping(mapping) && READ_ONCE(mapping->host->i_private);
 }
 
 static bool odp_file_is_minor(struct vm_area_struct *vma, unsigned long va,
@@ -160,7 +182,8 @@ static bool odp_file_is_minor(struct vm_area_struct *vma, unsigned long va,
 	if (!vma->vm_file || ops->map_pages != filemap_map_pages)
 		return false;
 	mapping = vma->vm_file->f_mapping;
-	if (ops->fault != filemap_fault && !shmem_mapping(mapping))
+	if ((ops->fault != filemap_fault && !shmem_mapping(mapping)) ||
+	    odp_shmem_is_punched(mapping))
 		return false;
 	/* A file system that is told of writes may do anything about them. */
 	if (write && shared && (ops->page_mkwrite || ops->pfn_mkwrite))
@@ -168,6 +191,17 @@ static bool odp_file_is_minor(struct vm_area_struct *vma, unsigned long va,
 	index = linear_page_index(vma, va);
 	return odp_folio_at_hand(mapping, index) ||
 	       (shmem_mapping(mapping) && odp_shmem_is_hole(mapping, index));
+}
+
+/*
+ * A private page without a struct page of its own is copied on a write by its
+ * user address, in the address space of whoever faults: that has to be the
+ * owner's.
+ */
+bool odp_vma_copies_by_address(const struct vm_area_struct *vma)
+{
+	return !(vma->vm_flags & VM_SHARED) &&
+	       ((vma->vm_flags & VM_MIXEDMAP) || vma_is_dax(vma));
 }
 
 /*
@@ -179,7 +213,8 @@ bool odp_fault_is_minor(struct mm_struct *mm, struct vm_area_struct *vma,
 {
 	enum odp_pte_kind kind;
 
-	if (is_vm_hugetlb_page(vma) || userfaultfd_armed(vma))
+	if (is_vm_hugetlb_page(vma) || userfaultfd_armed(vma) ||
+	    odp_vma_copies_by_address(vma))
 		return false;
 	rcu_read_lock();
 	kind = odp_pte_kind(mm, va);
@@ -187,7 +222,7 @@ bool odp_fault_is_minor(struct mm_struct *mm, struct vm_area_struct *vma,
 	if (kind == ODP_PTE_OTHER)
 		return false;
 	if (vma_is_anonymous(vma))
-		return true;
+		return kind != ODP_PTE_NO_TABLE || odp_huge_at_hand();
 	/* Copying a private page of a file's needs the file no more. */
 	if (kind == ODP_PTE_PRESENT && !(vma->vm_flags & VM_SHARED))
 		return vma->vm_ops->map_pages == filemap_map_pages;

@@ -165,7 +165,6 @@ struct odp_gauges {
 	atomic_long_t leaves;
 	atomic_long_t entries;
 	atomic_long_t faults;		/* requests in flight */
-	atomic64_t generation;		/* moves when translations go */
 	atomic64_t stat[ODP_STAT_NR];
 	atomic64_t event_calls[ODP_EVENTS];	/* by enum mmu_notifier_event */
 	atomic64_t event_pages[ODP_EVENTS];
@@ -268,6 +267,7 @@ bool odp_populate_now(struct odp_region *region, unsigned long start,
 
 /* minor.c */
 bool odp_memory_at_hand(struct mem_cgroup *memcg);
+bool odp_vma_copies_by_address(const struct vm_area_struct *vma);
 bool odp_fault_is_minor(struct mm_struct *mm, struct vm_area_struct *vma,
 			unsigned long va, bool write);
 

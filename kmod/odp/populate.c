@@ -17,6 +17,7 @@
  */
 #include <linux/hmm.h>
 #include <linux/hugetlb.h>
+#include <linux/kthread.h>
 #include <linux/mm.h>
 #include <linux/sched/mm.h>
 #include <linux/slab.h>
@@ -163,13 +164,21 @@ static bool odp_vma_permits(const struct vm_area_struct *vma, bool write)
 static int odp_fixup_page(struct mm_struct *mm, unsigned long va,
 			  unsigned int flags)
 {
-	bool write = flags & ODP_FAULT_WRITE;
-	bool unlocked;
+	struct vm_area_struct *vma = vma_lookup(mm, va);
+	bool write = flags & ODP_FAULT_WRITE, adopt, unlocked;
+	int ret;
 
-	if (!odp_vma_permits(vma_lookup(mm, va), write))
+	if (!odp_vma_permits(vma, write))
 		return -EFAULT;
-	return fixup_user_fault(mm, va, write ? FAULT_FLAG_WRITE : 0,
-				&unlocked);
+	/* A worker has no address space of its own, but that of who ran last. */
+	adopt = write && !current->mm && odp_vma_copies_by_address(vma);
+	if (adopt)
+		kthread_use_mm(mm);
+	ret = fixup_user_fault(mm, va, write ? FAULT_FLAG_WRITE : 0,
+			       &unlocked);
+	if (adopt)
+		kthread_unuse_mm(mm);
+	return ret;
 }
 
 /*
@@ -416,10 +425,11 @@ static unsigned long odp_window_release(struct odp_window *window,
 
 /*
  * mmap_lock is held and stays so: with FAULT_FLAG_RETRY_NOWAIT nobody drops it.
- * Nor is a page lock, a disk or userfaultfd waited for.  The allocations inside
- * could reclaim; odp_memory_at_hand() has seen that they need not, and should
- * somebody have been faster, noio keeps them from writing, compacting and from
- * the OOM killer (not a memory cgroup's own).
+ * Nor is a disk or userfaultfd waited for, nor a page lock, but for what the look
+ * has just missed.  The allocations inside could reclaim; odp_memory_at_hand()
+ * has seen that they need not, and should somebody have been faster, noio keeps
+ * them from writing, compacting and from the OOM killer (not a memory cgroup's
+ * own).
  */
 static bool odp_fault_page_now(struct mm_struct *mm, unsigned long va,
 			       bool write)
@@ -509,9 +519,12 @@ static bool odp_attempt_now(struct odp_attempt *attempt)
 	odp_charge_begin(&charge, mm);
 	found = odp_attempt_find_now(attempt, charge.memcg);
 	mmap_read_unlock(mm);
-	if (found)
-		found = !odp_attempt_install(attempt, GFP_NOWAIT |
-					     __GFP_ACCOUNT | __GFP_NOWARN);
+	if (found && odp_attempt_install(attempt, GFP_NOWAIT | __GFP_ACCOUNT |
+					 __GFP_NOWARN)) {
+		found = false;
+		/* What it has made room for may stay empty. */
+		odp_window_emptied(window);
+	}
 	odp_charge_end(&charge);
 	return found;
 }

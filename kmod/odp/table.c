@@ -87,7 +87,7 @@ static int odp_leaf_add_entries(struct odp_window *window, unsigned int slot,
 	if (leaf) {
 		write_lock(&leaf->lock);
 		if (!leaf->entry) {
-			/* odp_page_ready() looks without the lock. */
+			/* odp_leaf_missing() looks without the lock. */
 			smp_store_release(&leaf->entry, entry);
 			entry = NULL;
 		}
@@ -237,9 +237,9 @@ static int odp_leaf_install(struct odp_region *region, struct odp_leaf *leaf,
  * Install what hmm_range_fault() found for @n pages from @start, all in one
  * leaf.  Pages it did not find stay absent.
  *
- * The caller holds window->lock and has just seen mmu_interval_read_retry()
- * return false under it.  The notifier takes the same lock to announce itself,
- * so a page on its way out is either seen by that check or cleared after us.
+ * The caller holds window->lock and has just seen under it that window->calls
+ * has not moved.  The notifier counts its call under the same lock, so a page on
+ * its way out is either seen by that check or cleared after us.
  *
  * Return: 0, -EAGAIN when the room made by odp_table_prepare() has gone again,
  * -EFAULT at a page that must not be touched.
@@ -274,9 +274,6 @@ static unsigned int odp_leaf_clear(struct odp_leaf *leaf, unsigned int first,
 	}
 	leaf->count -= small;
 	pages += small;
-	/* Here, not behind all of the range: who remembers looks, or waits. */
-	if (pages)
-		atomic64_inc(&odp_gauges.generation);
 	write_unlock(&leaf->lock);
 
 	if (small)

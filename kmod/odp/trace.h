@@ -72,7 +72,7 @@ DEFINE_EVENT(odp_fault_class, odp_prefetch,
 	TP_ARGS(region, va, len, flags)
 );
 
-/* The owner has the pages mapped already: no work is queued. */
+/* The pages were mapped, or could be at once: no job is queued. */
 DEFINE_EVENT(odp_fault_class, odp_fault_short,
 	TP_PROTO(const struct odp_region *region, u64 va, u64 len,
 		 unsigned int flags),

@@ -5,4 +5,4 @@
 # caught-by: stress
 # report: stale access|wrong result|data race
 s/(static unsigned int odp_leaf_clear\([^{]*\{[^}]*)\twrite_lock\(&leaf->lock\);\n/\1/
-s/(\tleaf->count -= small;\n[^}]*generation\);\n)\twrite_unlock\(&leaf->lock\);\n/\1/
+s/(\tleaf->count -= small;\n\tpages \+= small;\n)\twrite_unlock\(&leaf->lock\);\n/\1/

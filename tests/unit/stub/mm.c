@@ -436,6 +436,12 @@ bool odp_memory_at_hand(struct mem_cgroup *memcg)
 	return !stub_memory_short && !stub_memcg_full;
 }
 
+/* There are no files of that kind here. */
+bool odp_vma_copies_by_address(const struct vm_area_struct *vma)
+{
+	return false;
+}
+
 /* All but what is swapped out; userfaultfd is left to handle_mm_fault(). */
 bool odp_fault_is_minor(struct mm_struct *mm, struct vm_area_struct *vma,
 			unsigned long va, bool write)
