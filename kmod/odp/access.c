@@ -387,7 +387,8 @@ static u64 odp_leaf_missing(struct odp_leaf *leaf, u64 va, u64 end,
 
 	if ((READ_ONCE(leaf->huge) & need) == need)
 		return end;
-	entry = READ_ONCE(leaf->entry);
+	/* Pairs with the release in odp_leaf_add_entries(): it is cleared. */
+	entry = smp_load_acquire(&leaf->entry);
 	for (; entry && va < end; va += PAGE_SIZE)
 		if ((READ_ONCE(entry[odp_entry_slot(va)]) & need) != need)
 			break;
