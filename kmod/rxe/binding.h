@@ -328,6 +328,8 @@ bool rxe_odp_awaits_own_page(struct rxe_odp_qp *oqp);
 
 /* comp.c */
 int rxe_odp_completer(struct rxe_odp_qp *oqp);
+bool rxe_odp_copy_list(struct rxe_qp *qp, const struct rxe_send_wqe *wqe,
+		       struct rxe_odp_wqe_copy *copy);
 void rxe_odp_post_error(struct rxe_qp *qp, struct rxe_cq *cq, u64 wr_id,
 			enum ib_wc_status status);
 

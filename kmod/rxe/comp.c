@@ -72,9 +72,9 @@ static inline enum comp_state check_ack(struct rxe_qp *qp,
 	return state;
 }
 
-/* Is the list of @copy, without data behind it yet, one that the QP may have? */
-static bool rxe_odp_copy_list(struct rxe_qp *qp, const struct rxe_send_wqe *wqe,
-			      struct rxe_odp_wqe_copy *copy)
+/* Copy the list of @wqe, whose data is not inline.  Return: is it sound? */
+bool rxe_odp_copy_list(struct rxe_qp *qp, const struct rxe_send_wqe *wqe,
+		       struct rxe_odp_wqe_copy *copy)
 {
 	struct rxe_dma_info *dma = &copy->wqe.dma;
 

@@ -358,19 +358,14 @@ int rxe_odp_park(struct rxe_odp_qp *oqp)
 	return -EAGAIN;
 }
 
-static void rxe_odp_unpark_now(struct rxe_odp_park *park)
-{
-	WRITE_ONCE(park->state, RXE_ODP_PARK_NONE);
-	timer_delete(&park->timer);
-}
-
 /* The head was executed, or there is none any more.  @idle: the queue is empty. */
 void rxe_odp_unpark(struct rxe_odp_qp *oqp, bool idle)
 {
 	struct rxe_odp_park *park = &oqp->resp.park;
 
 	if (unlikely(park->state != RXE_ODP_PARK_NONE)) {
-		rxe_odp_unpark_now(park);
+		WRITE_ONCE(park->state, RXE_ODP_PARK_NONE);
+		timer_delete(&park->timer);
 		rxe_odp_unreserve_all(oqp);
 	}
 	if (unlikely(idle && park->orphan_at))
@@ -381,7 +376,6 @@ void rxe_odp_unpark(struct rxe_odp_qp *oqp, bool idle)
 static bool rxe_odp_has_room(struct rxe_qp *qp, const struct sk_buff_head *queue)
 {
 	u32 len = skb_queue_len_lockless(queue);
-
 	long bytes = atomic_long_read(rxe_odp_bytes_of(qp));
 
 	if (len < RXE_ODP_QUEUE_MIN)
@@ -431,14 +425,22 @@ void rxe_odp_resp_queue_pkt(struct rxe_qp *qp, struct sk_buff *skb)
 }
 
 /*
- * Stands where stock code queues a response; in softirq.  ACKs and NAKs are few, as
- * WQEs are, and a fatal NAK is sent once.
+ * Is there room behind a response that is kept?  A fatal NAK is sent once, so ACKs
+ * and NAKs find some where others do not; a hostile peer sends any number.
  */
+static bool rxe_odp_takes_response(struct rxe_qp *qp, struct sk_buff *skb)
+{
+	if (SKB_TO_PKT(skb)->opcode == IB_OPCODE_RC_ACKNOWLEDGE)
+		return skb_queue_len_lockless(&qp->resp_pkts) <=
+		       2 * RXE_ODP_QUEUE_MAX;
+	return rxe_odp_has_room(qp, &qp->resp_pkts);
+}
+
+/* Stands where stock code queues a response; in softirq. */
 void rxe_odp_comp_queue_pkt(struct rxe_qp *qp, struct sk_buff *skb)
 {
 	if (unlikely(READ_ONCE(to_odp_qp(qp)->comp.keeps)) &&
-	    SKB_TO_PKT(skb)->opcode != IB_OPCODE_RC_ACKNOWLEDGE &&
-	    !rxe_odp_has_room(qp, &qp->resp_pkts)) {
+	    !rxe_odp_takes_response(qp, skb)) {
 		/* The completer may have taken the last one in by now. */
 		WRITE_ONCE(to_odp_qp(qp)->comp.dropped, true);
 		rxe_sched_task(&qp->send_task);

@@ -105,10 +105,11 @@ static int rxe_odp_modify_qp(struct ib_qp *ibqp, struct ib_qp_attr *attr,
 			     int mask, struct ib_udata *udata)
 {
 	struct rxe_odp_qp *oqp = to_odp_qp(to_rqp(ibqp));
-	u32 ack_psn = oqp->qp.resp.ack_psn;
+	u32 ack_psn;
 	int ret;
 
 	mutex_lock(&oqp->modify_lock);
+	ack_psn = oqp->qp.resp.ack_psn;
 	/* Duplicates are acknowledged up to there, and stock code leaves it. */
 	if ((mask & IB_QP_RQ_PSN) && !rxe_odp_receives(&oqp->qp))
 		oqp->qp.resp.ack_psn = attr->rq_psn & BTH_PSN_MASK;
@@ -116,12 +117,12 @@ static int rxe_odp_modify_qp(struct ib_qp *ibqp, struct ib_qp_attr *attr,
 		ret = rxe_odp_change_reads(ibqp, attr, mask, udata);
 	else
 		ret = rxe_stock_modify_qp(ibqp, attr, mask, udata);
+	if (ret && !rxe_odp_receives(&oqp->qp))
+		oqp->qp.resp.ack_psn = ack_psn;
 	/*
 	 * Its PSNs begin anew.  The task may run by now, whose this is, but has sent
 	 * nothing yet that it could have rewound, or that could have failed.
 	 */
-	if (ret && !rxe_odp_receives(&oqp->qp))
-		oqp->qp.resp.ack_psn = ack_psn;
 	if (!ret && (mask & IB_QP_SQ_PSN)) {
 		oqp->req.rewound = false;
 		oqp->req.failed = false;

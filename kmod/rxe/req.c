@@ -226,8 +226,7 @@ static int finish_packet(struct rxe_qp *qp, struct rxe_av *av,
 		err = stock_finish_packet(qp, av, wqe, pkt, skb, payload);
 	if (likely(!err)) {
 		if ((pkt->mask & RXE_READ_MASK) && wqe->dma.resid > qp->mtu &&
-		    rxe_odp_copy_wqe(qp, wqe, &oqp->copy, 1) &&
-		    !(oqp->copy.wqe.wr.send_flags & IB_SEND_INLINE))
+		    rxe_odp_copy_list(qp, wqe, &oqp->copy))
 			rxe_odp_ahead_of_list(qp, RXE_ODP_COMP,
 					      &oqp->copy.wqe.dma);
 		return 0;
